@@ -6,12 +6,12 @@
 __all__ = ['dot_logits', 'cosine_similarity', 'cosine_logits', 'softmax_rows', 'relational_matrix', 'frame_to_step_matrix',
            'symmetric_matrix']
 
-# %% ../nbs/01_similarity.ipynb #522e9c6e
+# %% ../nbs/01_similarity.ipynb #d9015ed1
 from collections.abc import Callable
 
 import numpy as np
 
-# %% ../nbs/01_similarity.ipynb #c7b17965
+# %% ../nbs/01_similarity.ipynb #cd0ba762
 def _check_features(
     name:str, # function that was called
     A_td:np.ndarray, # features (T,d)
@@ -34,7 +34,7 @@ def dot_logits(
     A_td, B_ud = _check_features("dot_logits", A_td, B_ud)
     return A_td @ B_ud.T/np.sqrt(A_td.shape[1])
 
-# %% ../nbs/01_similarity.ipynb #6f8c0d31
+# %% ../nbs/01_similarity.ipynb #8779cc0b
 def cosine_similarity(
     F1_td:np.ndarray, # features (T,d)
     F2_ud:np.ndarray, # features (U,d)
@@ -54,7 +54,7 @@ def cosine_logits(
     if not scale > 0: raise ValueError(f"cosine_logits: need scale > 0; got {scale}; 10 is a good start")
     return scale*cosine_similarity(A_td, B_ud)
 
-# %% ../nbs/01_similarity.ipynb #4f5beca8
+# %% ../nbs/01_similarity.ipynb #b945a294
 def softmax_rows(
     L_tu:np.ndarray, # logits (T,U), finite
 )->np.ndarray: # (T,U) in 0..1, each row sums to 1
@@ -65,7 +65,7 @@ def softmax_rows(
     E_tu = np.exp(L_tu - L_tu.max(1, keepdims=True)) # the largest entry becomes 1, so nothing overflows
     return E_tu/E_tu.sum(1, keepdims=True)
 
-# %% ../nbs/01_similarity.ipynb #aa5df2fc
+# %% ../nbs/01_similarity.ipynb #8444ddfd
 def relational_matrix(
     F1_td:np.ndarray, # frame features of video 1 (T,d)
     F2_ud:np.ndarray, # frame features of video 2 (U,d)
@@ -82,7 +82,7 @@ def frame_to_step_matrix(
     "Frame-to-step matrix W: which step of the other video each frame looks like."
     return softmax_rows(logits(F_td, S_kd))
 
-# %% ../nbs/01_similarity.ipynb #23ca10a3
+# %% ../nbs/01_similarity.ipynb #14a9fa67
 def symmetric_matrix(
     F1_td:np.ndarray, # frame features of video 1 (T,d)
     F2_ud:np.ndarray, # frame features of video 2 (U,d)
