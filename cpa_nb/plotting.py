@@ -6,7 +6,7 @@
 __all__ = ['set_style', 'step_colors', 'draw_matrix', 'draw_blocks', 'draw_path', 'draw_partition', 'draw_filmstrip', 'draw_roc',
            'draw_bars']
 
-# %% ../nbs/00_plotting.ipynb #76e26c0b
+# %% ../nbs/00_plotting.ipynb #c30125a7
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
-# %% ../nbs/00_plotting.ipynb #1150c59c
+# %% ../nbs/00_plotting.ipynb #e361e989
 _steps = ("#3b73b9", "#ee9440", "#1f9aa8", "#7a5240", "#8f6cc4", "#8fb540", "#cf4257", "#7fa6dd", "#e0bd3a", "#b0468f", "#2f8f5b", "#f2a3bd")
 _ink, _muted, _faint, _paper = "#24303d", "#6b7785", "#dde2e7", "#ffffff"
 _similarity = LinearSegmentedColormap.from_list("similarity", ["#f6f8fa", "#d5dee7", "#a3b4c5", "#6a8098", "#364a61", "#172231"])
@@ -37,7 +37,7 @@ def step_colors(
     "Colours of steps 0..K-1, the same in every figure."
     return np.array([to_rgb(_steps[k % len(_steps)]) for k in range(K)]).reshape(K, 3)
 
-# %% ../nbs/00_plotting.ipynb #ec10b4c0
+# %% ../nbs/00_plotting.ipynb #a59de56c
 def _axes(
     ax:Axes|None, # axes, or None
     figsize:tuple[float, float], # inches, of the new figure
@@ -69,7 +69,7 @@ def draw_matrix(
         bar.update_ticks()
     return ax
 
-# %% ../nbs/00_plotting.ipynb #ed382ae5
+# %% ../nbs/00_plotting.ipynb #6a459500
 def draw_blocks(
     bounds1:np.ndarray, # (K+1,) boundaries of video 1, rows
     bounds2:np.ndarray, # (K+1,) boundaries of video 2, columns
@@ -84,7 +84,7 @@ def draw_blocks(
         ax.add_patch(box)
     return ax
 
-# %% ../nbs/00_plotting.ipynb #2bdc8e79
+# %% ../nbs/00_plotting.ipynb #53d62304
 def draw_path(
     steps_t:np.ndarray, # (T,) step of each frame, ints from 0
     ax:Axes|None=None, # axes holding a frame-to-step matrix; an empty figure if None
@@ -98,7 +98,7 @@ def draw_path(
     ax.scatter(steps_t, t, c=step_colors(steps_t.max() + 1)[steps_t], s=30, ec=_paper, lw=1., zorder=5)
     return ax
 
-# %% ../nbs/00_plotting.ipynb #fe0f5c1b
+# %% ../nbs/00_plotting.ipynb #ed4a6880
 def _text_color(
     rgb:np.ndarray, # (3,) background
 )->str: # colour that is legible on it
@@ -126,7 +126,7 @@ def draw_partition(
     sns.despine(ax=ax, left=True)
     return ax
 
-# %% ../nbs/00_plotting.ipynb #9466f229
+# %% ../nbs/00_plotting.ipynb #cee81114
 def draw_filmstrip(
     frames_thwc:np.ndarray, # (T,H,W,3) uint8
     ax:Axes|None=None, # axes, a new figure if None
@@ -150,7 +150,7 @@ def draw_filmstrip(
     ax.axis("off")
     return ax
 
-# %% ../nbs/00_plotting.ipynb #419dab9c
+# %% ../nbs/00_plotting.ipynb #ba88ab15
 def draw_roc(
     distance:np.ndarray, # (P,) distance of each pair, high = different
     same:np.ndarray, # (P,) bool, True for pairs of the same procedure
@@ -168,7 +168,7 @@ def draw_roc(
     sns.despine(ax=ax)
     return ax
 
-# %% ../nbs/00_plotting.ipynb #0b1a0c2a
+# %% ../nbs/00_plotting.ipynb #c1957595
 def draw_bars(
     table_df:pd.DataFrame, # one row per bar
     ax:Axes|None=None, # axes, a new figure if None

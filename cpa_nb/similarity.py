@@ -6,12 +6,12 @@
 __all__ = ['dot_logits', 'cosine_similarity', 'cosine_logits', 'softmax_rows', 'relational_matrix', 'frame_to_step_matrix',
            'symmetric_matrix']
 
-# %% ../nbs/01_similarity.ipynb #d9015ed1
+# %% ../nbs/01_similarity.ipynb #515dc0bd
 from collections.abc import Callable
 
 import numpy as np
 
-# %% ../nbs/01_similarity.ipynb #cd0ba762
+# %% ../nbs/01_similarity.ipynb #fef92002
 def _check_features(
     name:str, # function that was called
     A_td:np.ndarray, # features (T,d)
@@ -34,7 +34,7 @@ def dot_logits(
     A_td, B_ud = _check_features("dot_logits", A_td, B_ud)
     return A_td @ B_ud.T/np.sqrt(A_td.shape[1])
 
-# %% ../nbs/01_similarity.ipynb #8779cc0b
+# %% ../nbs/01_similarity.ipynb #b547cede
 def cosine_similarity(
     F1_td:np.ndarray, # features (T,d)
     F2_ud:np.ndarray, # features (U,d)
@@ -54,18 +54,18 @@ def cosine_logits(
     if not scale > 0: raise ValueError(f"cosine_logits: need scale > 0; got {scale}; 10 is a good start")
     return scale*cosine_similarity(A_td, B_ud)
 
-# %% ../nbs/01_similarity.ipynb #b945a294
+# %% ../nbs/01_similarity.ipynb #ed296e7f
 def softmax_rows(
     L_tu:np.ndarray, # logits (T,U), finite
 )->np.ndarray: # (T,U) in 0..1, each row sums to 1
     "Softmax over the last axis: every row becomes a distribution over the columns."
     L_tu = np.asarray(L_tu, dtype=np.float64)
     if L_tu.ndim != 2 or not L_tu.size: raise ValueError(f"softmax_rows: need a matrix (T,U) that is not empty; got shape {L_tu.shape}; pass one pair")
-    if not np.isfinite(L_tu).all(): raise ValueError(f"softmax_rows: logits must be finite; got {(~np.isfinite(L_tu)).sum()} NaN or infinite; clean the features")
+    if not np.isfinite(L_tu).all(): raise ValueError(f"softmax_rows: need finite logits; got {(~np.isfinite(L_tu)).sum()} NaN or infinite; clean the features")
     E_tu = np.exp(L_tu - L_tu.max(1, keepdims=True)) # the largest entry becomes 1, so nothing overflows
     return E_tu/E_tu.sum(1, keepdims=True)
 
-# %% ../nbs/01_similarity.ipynb #8444ddfd
+# %% ../nbs/01_similarity.ipynb #f70a9b25
 def relational_matrix(
     F1_td:np.ndarray, # frame features of video 1 (T,d)
     F2_ud:np.ndarray, # frame features of video 2 (U,d)
@@ -82,7 +82,7 @@ def frame_to_step_matrix(
     "Frame-to-step matrix W: which step of the other video each frame looks like."
     return softmax_rows(logits(F_td, S_kd))
 
-# %% ../nbs/01_similarity.ipynb #14a9fa67
+# %% ../nbs/01_similarity.ipynb #0de56e15
 def symmetric_matrix(
     F1_td:np.ndarray, # frame features of video 1 (T,d)
     F2_ud:np.ndarray, # frame features of video 2 (U,d)
