@@ -6,7 +6,7 @@
 __all__ = ['BlockTables', 'mean_score', 'sqrt_score', 'harmonic_score', 'official_score', 'size_prior', 'Steps', 'mine_steps',
            'mine_steps_all', 'rescore', 'uniform_bounds']
 
-# %% ../nbs/02_step_mining.ipynb #7572a0ac
+# %% ../nbs/02_step_mining.ipynb #958f1704
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-# %% ../nbs/02_step_mining.ipynb #46f37019
+# %% ../nbs/02_step_mining.ipynb #d212b493
 class BlockTables(NamedTuple):
     "Score of an h x w block: weight[h,w] * sum of its entries + bias[h,w]. Row and column 0 are unused."
     first_hw:np.ndarray # (T+1,U+1) float64, weight of block 1
@@ -37,7 +37,7 @@ def mean_score(
     h, w = _sizes(T, U)
     return BlockTables(1/(h*w), 1/(h*w), np.zeros((T + 1, U + 1)))
 
-# %% ../nbs/02_step_mining.ipynb #900ad66e
+# %% ../nbs/02_step_mining.ipynb #5c738934
 def sqrt_score(
     T:int, # frames of video 1
     U:int, # frames of video 2
@@ -64,7 +64,7 @@ def official_score(
     "Mean of block 1, sum over root area of the others."
     return BlockTables(mean_score(T, U, K).first_hw, sqrt_score(T, U, K).rest_hw, np.zeros((T + 1, U + 1)))
 
-# %% ../nbs/02_step_mining.ipynb #90bbf609
+# %% ../nbs/02_step_mining.ipynb #537585a9
 def _prior_tables(
     T:int, # frames of video 1
     U:int, # frames of video 2
@@ -84,7 +84,7 @@ def size_prior(
     if not (np.isfinite(strength) and strength >= 0): raise ValueError(f"size_prior: need a finite strength >= 0; got {strength}; 0.3 is a good start")
     return partial(_prior_tables, score=score, strength=strength)
 
-# %% ../nbs/02_step_mining.ipynb #38849731
+# %% ../nbs/02_step_mining.ipynb #3bd9e732
 @njit(cache=True)
 def _integral(M):
     T, U = M.shape
@@ -96,7 +96,7 @@ def _integral(M):
             S[i+1, j+1] = S[i, j+1] + row
     return S
 
-# %% ../nbs/02_step_mining.ipynb #eb71b460
+# %% ../nbs/02_step_mining.ipynb #13e5e482
 @njit(cache=True)
 def _best_cut(S, D, g, p, i, j, low):
     best, cut = -np.inf, 0
@@ -117,7 +117,7 @@ def _step_table(S, first, g, p, K):
     if K > 1: D[K, P-1, Q-1], I[K, P-1, Q-1] = _best_cut(S, D[K-1], g, p, P + K - 1, Q + K - 1, K - 1)
     return D, I
 
-# %% ../nbs/02_step_mining.ipynb #8c4afc3a
+# %% ../nbs/02_step_mining.ipynb #f69f4b8a
 @njit(cache=True)
 def _step_table_all(S, first, g, p, K):
     T, U = S.shape[0] - 1, S.shape[1] - 1
@@ -139,7 +139,7 @@ def _backtrace(I, K, T, U):
         bounds1[k-1], bounds2[k-1] = a + k - 1, b + k - 1
     return bounds1, bounds2
 
-# %% ../nbs/02_step_mining.ipynb #f9ff1684
+# %% ../nbs/02_step_mining.ipynb #366cd8f6
 class Steps(NamedTuple):
     "Corresponding steps of two videos: step k is frames bounds[k] up to, not including, bounds[k+1]."
     score:float # sum of the block scores, Eq. 2
@@ -170,7 +170,7 @@ def mine_steps(
     D, I = _step_table(_integral(M_tu), first, rest, bias, n_steps)
     return Steps(float(D[n_steps, -1, -1]), *_backtrace(I, n_steps, *M_tu.shape))
 
-# %% ../nbs/02_step_mining.ipynb #bedf2bfe
+# %% ../nbs/02_step_mining.ipynb #5cebee14
 def mine_steps_all(
     M_tu:np.ndarray, # relational matrix (T,U), or any finite similarity
     max_steps:int, # largest number of steps, 1..min(T,U)
@@ -185,7 +185,7 @@ def mine_steps_all(
     D, I = _step_table_all(_integral(M_tu), tables[0].first_hw, tables[0].rest_hw, tables[0].bias_hw, max_steps)
     return [Steps(float(D[k, T-k, U-k]), *_backtrace(I, k, T, U)) for k in range(1, max_steps + 1)]
 
-# %% ../nbs/02_step_mining.ipynb #bf4bac03
+# %% ../nbs/02_step_mining.ipynb #3f89b095
 def _check_bounds(
     name:str, # function that was called
     bounds:np.ndarray, # (K+1,) boundaries
