@@ -7,7 +7,7 @@ __all__ = ['colours', 'shapes', 'kinds', 'verbs', 'skins', 'WorldConfig', 'prese
            'make_world', 'draw_segments', 'Scene', 'draw_scene', 'Rendered', 'render_video', 'plan_video',
            'frames_digest', 'write_video', 'video_ids', 'video_seed', 'draw_pairs', 'render_world']
 
-# %% ../../nbs/10_synthetic.ipynb #af388b1b
+# %% ../../nbs/10_synthetic.ipynb #e864dedd
 import hashlib, json, os, zlib
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-# %% ../../nbs/10_synthetic.ipynb #bf72f6c3
+# %% ../../nbs/10_synthetic.ipynb #e52c346e
 @dataclass(frozen=True)
 class WorldConfig:
     "Everything that fixes a rendered set, apart from its seed; all values are ours."
@@ -42,7 +42,7 @@ class WorldConfig:
     nuisance:float=1.0 # strength of view, light, jitter, noise; 0 = none
     crf:int=18 # x264 quality, 0 = lossless
 
-# %% ../../nbs/10_synthetic.ipynb #850d354a
+# %% ../../nbs/10_synthetic.ipynb #5dca6436
 def preset(
     name:str, # "tiny" (seconds), "small" (a minute or two) or "full"
 )->WorldConfig: # ours
@@ -52,7 +52,7 @@ def preset(
     if name not in presets: raise ValueError(f"preset: need one of {sorted(presets)}; got {name!r}; build a WorldConfig for anything else")
     return presets[name]
 
-# %% ../../nbs/10_synthetic.ipynb #9425873a
+# %% ../../nbs/10_synthetic.ipynb #2668ec46
 colours = dict(red=(214, 48, 49), orange=(240, 147, 43), yellow=(246, 215, 60), green=(39, 174, 96), cyan=(64, 207, 217), blue=(52, 94, 219), violet=(142, 68, 190), pink=(245, 130, 190))
 shapes = ("disc", "square", "diamond", "triangle", "hexagon", "star", "ring", "cross")
 kinds = ("swap", "move", "delete", "add", "replace", "repeat", "reorder")
@@ -80,7 +80,7 @@ class World(NamedTuple):
     vocabulary:dict # step name -> Step
     procedures:tuple # all procedures
 
-# %% ../../nbs/10_synthetic.ipynb #00939393
+# %% ../../nbs/10_synthetic.ipynb #60e2bc4c
 def _ease(p): return np.clip(p, 0, 1)**2 * (3 - 2*np.clip(p, 0, 1))
 
 verbs = dict( # verb -> (envelope e in 0..1, phase p in 0..1, side -1 or 1) -> what differs from rest, lengths in object radii
@@ -111,7 +111,7 @@ class Pose(NamedTuple):
     ghost:np.ndarray=0. # blurred copies left and right
     hand:np.ndarray=0. # radii that the hand is moved down
 
-# %% ../../nbs/10_synthetic.ipynb #befe91b8
+# %% ../../nbs/10_synthetic.ipynb #21c54aa0
 def vary(
     steps:tuple, # base procedure, distinct step names
     kind:str, # one of `kinds`
@@ -136,7 +136,7 @@ def vary(
     else: raise ValueError(f"vary: need one of {kinds}; got {kind!r}")
     return tuple(s)
 
-# %% ../../nbs/10_synthetic.ipynb #91dcd2e4
+# %% ../../nbs/10_synthetic.ipynb #2ee8b5a5
 def make_world(
     config:WorldConfig, # settings
     seed:int=0, # everything follows from it
@@ -178,7 +178,7 @@ def _draw_task(config, vocab, chosen, seen, rng):
     seen.update(found)
     return found
 
-# %% ../../nbs/10_synthetic.ipynb #7abb24ec
+# %% ../../nbs/10_synthetic.ipynb #7993f39e
 def draw_segments(
     steps:tuple, # step names in order
     tempo:dict, # step name -> relative duration
@@ -189,8 +189,8 @@ def draw_segments(
     n = int(rng.integers(config.frames[0], config.frames[1]+1))
     names = sorted(set(steps))
     idle = rng.uniform(*config.idle)*n
-    share = np.array([tempo[m] for m in names])*rng.gamma(5., size=len(names))
-    share = dict(zip(names, .055*n + (n - idle - .055*n*len(names))*share/share.sum()))
+    share = np.array([tempo[m] for m in names])*rng.gamma(1.5, size=len(names))
+    share = dict(zip(names, .06*n + (n - idle - .06*n*len(names))*share/share.sum()))
     cut = {m: rng.uniform(.4, .6) for m in names}
     length, done = [], set()
     for m in steps:
@@ -200,7 +200,7 @@ def draw_segments(
     edges = np.cumsum(np.stack([gap[:-1], length], 1).ravel())
     return np.rint(edges).astype(np.int64).reshape(-1, 2), n
 
-# %% ../../nbs/10_synthetic.ipynb #e72fc6d6
+# %% ../../nbs/10_synthetic.ipynb #bd85942d
 def _distance(shape, x, y):
     "Signed distance to the outline of a shape of radius about 1, negative inside."
     ax, ay = np.abs(x), np.abs(y)
@@ -260,7 +260,7 @@ def _inside(shape, x, y, view, radius, sx, sy, turn, lid=0.):
     gap = (y > -.15) & up | (y < -.15) & ~up
     return np.where(gap, 0, np.clip(.5 - _distance(shape, x, y)*radius, 0, 1)).astype(np.float32), x, y
 
-# %% ../../nbs/10_synthetic.ipynb #13fdc451
+# %% ../../nbs/10_synthetic.ipynb #9890bf91
 class Scene(NamedTuple):
     "What is fixed through one video: everything that must not tell the procedure."
     table:np.ndarray # (H+2m, W+2m, 3) float32 table top with the mats, margin m on each side
@@ -309,7 +309,7 @@ def _blend(canvas, layer, x, y):
     part = canvas[i:i+2*h, j:j+2*h]
     part *= through[..., None]; part += rgb
 
-# %% ../../nbs/10_synthetic.ipynb #1041515e
+# %% ../../nbs/10_synthetic.ipynb #c1c1b140
 skins = ((236, 188, 160), (198, 134, 96), (141, 85, 56), (96, 60, 44), (245, 214, 190), (235, 235, 240), (90, 140, 150))
 
 def draw_scene(
@@ -339,7 +339,7 @@ def draw_scene(
     hand = _hand(skins[rng.integers(len(skins))], 4.2*unit*(1 + q*rng.uniform(-.15, .2)))
     return Scene(table, margin, place, radius, view, light.astype(np.float32), hand, np.where(place[:, 0] < margin + c.width/2, 1, -1), q*rng.uniform(0, 1.2)*unit, q*rng.uniform(1, 6))
 
-# %% ../../nbs/10_synthetic.ipynb #3e58f761
+# %% ../../nbs/10_synthetic.ipynb #74e0baa3
 class Rendered(NamedTuple):
     "A video and the truth about it."
     frames:np.ndarray # (N,H,W,3) uint8
@@ -419,7 +419,7 @@ def _film(world, scene, rest, moving, target, rng):
         frames[i] = np.clip(picture, 0, 255, out=picture)
     return frames
 
-# %% ../../nbs/10_synthetic.ipynb #a9cf3e68
+# %% ../../nbs/10_synthetic.ipynb #2cff5df8
 def frames_digest(
     frames:np.ndarray, # (N,H,W,3) uint8
 )->str: # sha256 of shape and pixels, 64 hexadecimal digits
@@ -455,7 +455,7 @@ def _decode(path):
         box.streams.video[0].codec_context.thread_count = 1
         return np.stack([f.to_ndarray(format="rgb24") for f in box.decode(video=0)])
 
-# %% ../../nbs/10_synthetic.ipynb #71bb7d3d
+# %% ../../nbs/10_synthetic.ipynb #0026fa35
 def video_ids(
     world:World, # from `make_world`
 )->list[tuple[str, Procedure]]: # id "label/take01" and procedure
@@ -477,7 +477,7 @@ def _render_one(world, folder, job):
     back = _decode(path)
     return dict(id=id, label=p.label, split=p.split, n_frames=len(back), fps=c.fps, width=back.shape[2], height=back.shape[1], digest=frames_digest(back))
 
-# %% ../../nbs/10_synthetic.ipynb #bd4359c5
+# %% ../../nbs/10_synthetic.ipynb #e070ba03
 def draw_pairs(
     world:World, # from `make_world`
     split:str, # train, val or test
@@ -498,7 +498,7 @@ def draw_pairs(
     else: rows = {"same": rows["same"]}
     return pd.DataFrame([r for k in rows for r in rows[k]], columns=["a", "label_a", "b", "label_b", "same", "kind"])
 
-# %% ../../nbs/10_synthetic.ipynb #aea63ffd
+# %% ../../nbs/10_synthetic.ipynb #d708f229
 def render_world(
     folder, # new or empty folder, or one where this very set was begun
     config="small", # preset name or WorldConfig
