@@ -6,7 +6,7 @@
 __all__ = ['picture_suffixes', 'train_indices', 'test_indices', 'coinciding_segments', 'VideoError', 'read_frames', 'VideoInfo',
            'frame_times', 'probe', 'frame_files', 'read_frame_folder', 'read_features', 'augment_clip']
 
-# %% ../../nbs/11_video.ipynb #7a3a79b9
+# %% ../../nbs/11_video.ipynb #a1f9661c
 import re
 import warnings
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from PIL import Image
 
-# %% ../../nbs/11_video.ipynb #4338d8d6
+# %% ../../nbs/11_video.ipynb #80c1ea2c
 def _segment_edges(n_frames:int, T:int, who:str)->np.ndarray:
     "The T+1 edges of the official sampling: even spacing of 0..n_frames-2, floored in exact integers."
     if n_frames < 1: raise ValueError(f"{who}: need n_frames >= 1; got {n_frames}; the video is empty")
@@ -34,7 +34,7 @@ def train_indices(
     edges = _segment_edges(n_frames, T, "train_indices")
     return rng.integers(edges[:-1], np.maximum(edges[:-1]+1, edges[1:]))
 
-# %% ../../nbs/11_video.ipynb #bc92c8b9
+# %% ../../nbs/11_video.ipynb #0d8043d4
 def test_indices(
     n_frames:int, # frames of the video, >= 1
     T:int, # frames wanted, >= 1
@@ -45,7 +45,7 @@ def test_indices(
     edges = _segment_edges(n_frames, T, "test_indices")
     return edges[:-1] + clip*(np.diff(edges)//4)
 
-# %% ../../nbs/11_video.ipynb #58fe8714
+# %% ../../nbs/11_video.ipynb #120f794a
 def coinciding_segments(
     n_frames:int, # frames of the video, >= 1
     T:int, # frames wanted, >= 1
@@ -53,7 +53,7 @@ def coinciding_segments(
     "In how many of the T segments the three evaluation clips take the same frame."
     return int((np.diff(_segment_edges(n_frames, T, "coinciding_segments")) < 4).sum())
 
-# %% ../../nbs/11_video.ipynb #3af3da08
+# %% ../../nbs/11_video.ipynb #9e42050f
 class VideoError(ValueError):
     "A recording that cannot be read as asked: which file, and why."
     def __init__(self,
@@ -81,7 +81,7 @@ def _open(path, strict:bool=True)->tuple:
     if strict: streams[0].codec_context.options = {"err_detect": "explode"}
     return container,streams[0]
 
-# %% ../../nbs/11_video.ipynb #3eef5d72
+# %% ../../nbs/11_video.ipynb #413e66d5
 _stores_length = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "avi", "flv")
 
 def _check_end(path, container, end:float, strict:bool)->None:
@@ -112,7 +112,7 @@ def _decode(path, strict:bool=True)->Iterator[av.VideoFrame]:
         if bad: warnings.warn(f"{Path(path).name}: {bad} of {n} frames are marked as damaged", stacklevel=2)
         _check_end(path, container, end, strict)
 
-# %% ../../nbs/11_video.ipynb #21a2d173
+# %% ../../nbs/11_video.ipynb #ba60891b
 def _pixels(frame:av.VideoFrame, size, scaler:VideoReformatter)->np.ndarray:
     "One decoded frame as (H,W,3) uint8 RGB, upright, area-averaged to `size`."
     turns = round(frame.rotation/90) % 4
@@ -132,7 +132,7 @@ def _in_order(path, wanted, size, strict:bool)->dict:
     if chosen is not None and n <= last: raise VideoError(path, f"holds {n} frames, but frame {last} was asked for")
     return kept
 
-# %% ../../nbs/11_video.ipynb #e7a2c154
+# %% ../../nbs/11_video.ipynb #c812bf4e
 class _Packets(NamedTuple):
     pts:np.ndarray # (n_frames,) presentation stamps, ascending
     keys:np.ndarray # frame numbers of the key frames, ascending, the first is 0
@@ -153,10 +153,10 @@ def _packets(path)->_Packets|None:
 def _seek_plan(wanted:np.ndarray, packets:_Packets)->tuple:
     "Wanted numbers grouped by the key frame before them, and how many frames seeking decodes."
     key_of = packets.keys[np.searchsorted(packets.keys, wanted, side="right")-1].tolist()
-    groups = [(k, [i for _,i in g]) for k,g in groupby(zip(key_of, wanted.tolist()), key=lambda p: p[0])]
+    groups = [(k, [i for _,i in g]) for k,g in groupby(zip(key_of, wanted.tolist(), strict=True), key=lambda p: p[0])]
     return groups,sum(g[-1]-k+1 for k,g in groups)
 
-# %% ../../nbs/11_video.ipynb #7286e3cc
+# %% ../../nbs/11_video.ipynb #a54a9f69
 def _by_seek(path, groups:list, packets:_Packets, size, strict:bool)->dict|None:
     "Frame number -> picture, entering the file at key frames; None where a seek misses its frame."
     kept,scaler = {},VideoReformatter()
@@ -175,7 +175,7 @@ def _by_seek(path, groups:list, packets:_Packets, size, strict:bool)->dict|None:
             if todo: return None
     return kept
 
-# %% ../../nbs/11_video.ipynb #c1c03ab4
+# %% ../../nbs/11_video.ipynb #f5185f13
 def _checked(path, indices)->np.ndarray:
     "Frame numbers as a 1-D int64 array."
     idx = np.asarray(indices)
@@ -206,7 +206,7 @@ def read_frames(
     if kept is None: kept = _in_order(path, wanted, size, strict)
     return np.stack([kept[i] for i in idx.tolist()])
 
-# %% ../../nbs/11_video.ipynb #3040768f
+# %% ../../nbs/11_video.ipynb #80323e1b
 class VideoInfo(NamedTuple):
     "What a video file holds."
     n_frames:int # frames that decode (exact), or packets with a picture
@@ -243,7 +243,7 @@ def probe(
     seconds = (n/fps if fps else float("nan")) if known is None or len(known.pts) < 2 or n < 2 else float((known.pts[-1]-known.pts[0])*known.time_base*n/(n-1))
     return VideoInfo(n, fps, w, h, seconds, codec)
 
-# %% ../../nbs/11_video.ipynb #75345d3d
+# %% ../../nbs/11_video.ipynb #98294872
 picture_suffixes = (".jpg", ".jpeg", ".png")
 
 def frame_files(
@@ -279,7 +279,7 @@ def read_frame_folder(
     if len({p.shape for p in pictures}) > 1: raise VideoError(folder, "pictures differ in size; give size=(height, width)")
     return np.stack(pictures)
 
-# %% ../../nbs/11_video.ipynb #1c623540
+# %% ../../nbs/11_video.ipynb #5642e6b5
 def read_features(
     path, # .npy file of shape (n_frames, d)
     indices=None, # (N,) frame numbers, in any order; None = all
@@ -293,7 +293,7 @@ def read_features(
     if idx.max() >= len(x_td): raise VideoError(path, f"holds {len(x_td)} frames, but frame {idx.max()} was asked for")
     return np.asarray(x_td[idx], dtype=np.float32)
 
-# %% ../../nbs/11_video.ipynb #67d94db3
+# %% ../../nbs/11_video.ipynb #71657759
 _grey = np.array([.299, .587, .114])
 
 def _color_matrix(rng:np.random.Generator, strength:float, hue:float)->tuple:
