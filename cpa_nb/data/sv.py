@@ -7,7 +7,7 @@ __all__ = ['video_suffixes', 'backends', 'VideoSource', 'FrameSource', 'FeatureS
            'task_of', 'parse_pairs', 'pair_kind', 'positive_pairs', 'draw_pairs', 'SVSet', 'read_sv', 'wrong_videos',
            'read_precog', 'all_pairs', 'read_procedure_folders']
 
-# %% ../../nbs/12_sv_data.ipynb #01ea1aff
+# %% ../../nbs/12_sv_data.ipynb #467b20c7
 import copy
 import json
 import re
@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 from .synthetic import frames_digest
 from .video import VideoError, VideoInfo, frame_files, picture_suffixes, probe, read_features, read_frame_folder, read_frames
 
-# %% ../../nbs/12_sv_data.ipynb #871acf8d
+# %% ../../nbs/12_sv_data.ipynb #fdad2b68
 video_suffixes = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp", ".ogv")
 
 def _by_id(folder, paths)->dict:
@@ -74,7 +74,7 @@ class VideoSource(_Source):
     def fps(self, id:str)->float: return self.info(id).fps
     def load(self, id:str, indices=None)->np.ndarray: return read_frames(self.find(id), indices, self.size)
 
-# %% ../../nbs/12_sv_data.ipynb #cdfdc088
+# %% ../../nbs/12_sv_data.ipynb #e234e4a4
 class FrameSource(_Source):
     "Folders of numbered pictures below a folder."
     def __init__(self,
@@ -117,7 +117,7 @@ class ArraySource(_Source):
         if len(wrong): raise VideoError(id, f"holds {len(x)} frames, but frame {wrong[0]} was asked for")
         return x[idx]
 
-# %% ../../nbs/12_sv_data.ipynb #bacf73b5
+# %% ../../nbs/12_sv_data.ipynb #3e79d90b
 def _load_one(job:tuple)->tuple: return job[1],job[0].load(job[1]),job[0].fps(job[1])
 
 def cached(
@@ -146,7 +146,7 @@ def _results(function, jobs:list, workers:int):
     if workers <= 1: yield from map(function, jobs); return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool: yield from pool.map(function, jobs, chunksize=8)
 
-# %% ../../nbs/12_sv_data.ipynb #2fb51991
+# %% ../../nbs/12_sv_data.ipynb #0a820610
 def _lines(path, who:str):
     "Number, place for an error message, and text of every line."
     path = Path(path)
@@ -177,7 +177,7 @@ def task_of(
     "The task of a procedure: what stands before the dot."
     return label.partition(".")[0] if "." in label else "all"
 
-# %% ../../nbs/12_sv_data.ipynb #41bc5718
+# %% ../../nbs/12_sv_data.ipynb #3c21903b
 def parse_pairs(
     path, # text file, one "id label id label" per line
     labels=None, # video -> label, as the split file says; None = not compared
@@ -196,7 +196,7 @@ def parse_pairs(
         rows.append((a, b, label_a, label_b, label_a == label_b, task_of(label_a)))
     return pd.DataFrame(rows, columns=["a", "b", "label_a", "label_b", "same", "task"]).astype({"same": bool})
 
-# %% ../../nbs/12_sv_data.ipynb #166ffa40
+# %% ../../nbs/12_sv_data.ipynb #ed1886c9
 def pair_kind(
     steps_a:list, # step names of one procedure, in order
     steps_b:list, # step names of the other
@@ -211,7 +211,7 @@ def pair_kind(
     replaced = len(short) == len(long) and sum(s != t for s,t in zip(short, long, strict=True)) == 1
     return "replace" if replaced else "mixed"
 
-# %% ../../nbs/12_sv_data.ipynb #a3c10d36
+# %% ../../nbs/12_sv_data.ipynb #2ae726b5
 def _pair_table(a:list, b:list, labels:dict, kind=None)->pd.DataFrame:
     "The table every later chapter reads; `kind(label_a, label_b)` names a negative."
     t = pd.DataFrame({"a": a, "b": b}, dtype=object)
@@ -255,7 +255,7 @@ def draw_pairs(
     t["a"],t["b"] = t.b.where(turn, t.a),t.a.where(turn, t.b)
     return t
 
-# %% ../../nbs/12_sv_data.ipynb #d8730e54
+# %% ../../nbs/12_sv_data.ipynb #d0c5e34c
 def _natural(label:str)->list:
     "Sort key under which 7.2 comes before 7.10."
     return [(0, int(w), "") if w.isdecimal() else (1, 0, w) for w in re.split(r"(\d+)", label) if w]
@@ -290,7 +290,7 @@ class SVSet:
                 for s,t in self.splits.items() for p in (self.pairs[s],)}
         return pd.DataFrame(rows).T
 
-# %% ../../nbs/12_sv_data.ipynb #f6981aa2
+# %% ../../nbs/12_sv_data.ipynb #eb175c77
 backends = {"videos": VideoSource, "frames": FrameSource, "features": FeatureSource}
 
 def _kind_namer(folder:Path, bank:dict):
@@ -328,7 +328,7 @@ def read_sv(
     source = backends[backend](folder/backend, **({"size": size} if size else {})) if backend else None
     return SVSet(folder.name, source, splits, pairs, bank, _true_steps(folder/"truth.csv"))
 
-# %% ../../nbs/12_sv_data.ipynb #828f5dfa
+# %% ../../nbs/12_sv_data.ipynb #5875caac
 def wrong_videos(
     folder, # data set with manifest.csv (id, n_frames, digest) and videos/
     ids=None, # videos to check; None = all in the manifest
@@ -347,7 +347,7 @@ def wrong_videos(
         elif frames_digest(frames) != row.digest: wrong[i] = "other pixels than recorded"
     return wrong
 
-# %% ../../nbs/12_sv_data.ipynb #cf476d71
+# %% ../../nbs/12_sv_data.ipynb #dc3e3ec6
 def _skeleton_features(x_td:np.ndarray)->np.ndarray:
     "Joints about the hip in units of the torso, and their change per frame: (N,60) metres -> (N,120)."
     x_td,missing = x_td.astype(np.float64),(x_td == 0).all(1)
@@ -372,7 +372,7 @@ def _runs(step_t:np.ndarray, names:dict)->pd.DataFrame:
     t.insert(0, "step", range(len(t)))
     return t
 
-# %% ../../nbs/12_sv_data.ipynb #76a08622
+# %% ../../nbs/12_sv_data.ipynb #c3ad9177
 def _standardised(features:dict, ids:list)->dict:
     "Features with mean 0 and spread 1 over the named recordings."
     seen = np.concatenate([features[i] for i in ids])
@@ -405,7 +405,7 @@ def read_precog(
         if trim: f,s = (v[np.flatnonzero(s)[0]:np.flatnonzero(s)[-1]+1] for v in (f, s))
         features[r.seq_id],truth[r.seq_id] = f,_runs(s, meta["steps"])
     arrays = _standardised(features, table.seq_id[table.split == "train"].to_list())
-    splits = {s: g.rename(columns={"seq_id": "id"})[["id", "label"]].astype(object).reset_index(drop=True) for s,g in table.groupby("split")}
+    splits = {s: g.rename(columns={"seq_id": "id"})[["id", "label"]].astype(object).reset_index(drop=True) for s in ("train", "val", "test") for g in (table[table.split == s],) if len(g)}
     bank = {k: [meta["steps"][w] for w in v.split()] for k,v in meta["procedures"].items()}
     def kind(a, b): return "order" if Counter(bank[a]) == Counter(bank[b]) else "procedure"
     pairs = {s: positive_pairs(g) if s == "train" else all_pairs(g, kind) for s,g in splits.items()}
@@ -419,10 +419,11 @@ def all_pairs(
     rows = [*combinations(split.id, 2)]
     return _pair_table([a for a,_ in rows], [b for _,b in rows], dict(zip(split.id, split.label, strict=True)), kind)
 
-# %% ../../nbs/12_sv_data.ipynb #5076f253
+# %% ../../nbs/12_sv_data.ipynb #74e424eb
 def _recordings(folder:Path)->list:
     "Files in the sub-folders of a folder that open as moving pictures."
-    videos,others = [],[]
+    videos: list[Path] = []
+    others: list[Path] = []
     for p in _below(folder):
         parts = p.relative_to(folder).parts
         if len(parts) != 2 or p.suffix.lower() in picture_suffixes: others.append(p); continue
