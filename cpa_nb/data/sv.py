@@ -7,7 +7,7 @@ __all__ = ['video_suffixes', 'backends', 'VideoSource', 'FrameSource', 'FeatureS
            'task_of', 'parse_pairs', 'pair_kind', 'positive_pairs', 'draw_pairs', 'SVSet', 'read_sv', 'wrong_videos',
            'read_precog', 'all_pairs', 'read_procedure_folders']
 
-# %% ../../nbs/12_sv_data.ipynb #467b20c7
+# %% ../../nbs/12_sv_data.ipynb #f31dc258
 import copy
 import json
 import re
@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 from .synthetic import frames_digest
 from .video import VideoError, VideoInfo, frame_files, picture_suffixes, probe, read_features, read_frame_folder, read_frames
 
-# %% ../../nbs/12_sv_data.ipynb #fdad2b68
+# %% ../../nbs/12_sv_data.ipynb #f2198f73
 video_suffixes = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp", ".ogv")
 
 def _by_id(folder, paths)->dict:
@@ -63,18 +63,19 @@ class VideoSource(_Source):
         folder, # holds <id>.mp4 (or any usual video suffix), in sub-folders or not
         size=None, # (H,W) to which frames are scaled; None = as recorded
         files=None, # the files to take, for unusual suffixes; None = all with a video suffix
+        strict:bool=True, # refuse damaged files; False reads what can be read, with warnings
     ):
-        self.folder,self.size = Path(folder),size
+        self.folder,self.size,self.strict = Path(folder),size,strict
         self._info: dict[str, VideoInfo] = {}
         self._files = _by_id(self.folder, [p for p in _below(folder) if p.suffix.lower() in video_suffixes] if files is None else files)
     def info(self, id:str)->VideoInfo:
-        if id not in self._info: self._info[id] = probe(self.find(id))
+        if id not in self._info: self._info[id] = probe(self.find(id), strict=self.strict)
         return self._info[id]
     def n_frames(self, id:str)->int: return self.info(id).n_frames
     def fps(self, id:str)->float: return self.info(id).fps
-    def load(self, id:str, indices=None)->np.ndarray: return read_frames(self.find(id), indices, self.size)
+    def load(self, id:str, indices=None)->np.ndarray: return read_frames(self.find(id), indices, self.size, self.strict)
 
-# %% ../../nbs/12_sv_data.ipynb #e234e4a4
+# %% ../../nbs/12_sv_data.ipynb #c5900936
 class FrameSource(_Source):
     "Folders of numbered pictures below a folder."
     def __init__(self,
@@ -117,7 +118,7 @@ class ArraySource(_Source):
         if len(wrong): raise VideoError(id, f"holds {len(x)} frames, but frame {wrong[0]} was asked for")
         return x[idx]
 
-# %% ../../nbs/12_sv_data.ipynb #3e79d90b
+# %% ../../nbs/12_sv_data.ipynb #b1767981
 def _load_one(job:tuple)->tuple: return job[1],job[0].load(job[1]),job[0].fps(job[1])
 
 def cached(
@@ -146,7 +147,7 @@ def _results(function, jobs:list, workers:int):
     if workers <= 1: yield from map(function, jobs); return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool: yield from pool.map(function, jobs, chunksize=8)
 
-# %% ../../nbs/12_sv_data.ipynb #0a820610
+# %% ../../nbs/12_sv_data.ipynb #8bc855e1
 def _lines(path, who:str):
     "Number, place for an error message, and text of every line."
     path = Path(path)
@@ -177,7 +178,7 @@ def task_of(
     "The task of a procedure: what stands before the dot."
     return label.partition(".")[0] if "." in label else "all"
 
-# %% ../../nbs/12_sv_data.ipynb #3c21903b
+# %% ../../nbs/12_sv_data.ipynb #0ecc0a1b
 def parse_pairs(
     path, # text file, one "id label id label" per line
     labels=None, # video -> label, as the split file says; None = not compared
@@ -196,7 +197,7 @@ def parse_pairs(
         rows.append((a, b, label_a, label_b, label_a == label_b, task_of(label_a)))
     return pd.DataFrame(rows, columns=["a", "b", "label_a", "label_b", "same", "task"]).astype({"same": bool})
 
-# %% ../../nbs/12_sv_data.ipynb #ed1886c9
+# %% ../../nbs/12_sv_data.ipynb #eded35ac
 def pair_kind(
     steps_a:list, # step names of one procedure, in order
     steps_b:list, # step names of the other
@@ -211,7 +212,7 @@ def pair_kind(
     replaced = len(short) == len(long) and sum(s != t for s,t in zip(short, long, strict=True)) == 1
     return "replace" if replaced else "mixed"
 
-# %% ../../nbs/12_sv_data.ipynb #2ae726b5
+# %% ../../nbs/12_sv_data.ipynb #bab6107e
 def _pair_table(a:list, b:list, labels:dict, kind=None)->pd.DataFrame:
     "The table every later chapter reads; `kind(label_a, label_b)` names a negative."
     t = pd.DataFrame({"a": a, "b": b}, dtype=object)
@@ -255,7 +256,7 @@ def draw_pairs(
     t["a"],t["b"] = t.b.where(turn, t.a),t.a.where(turn, t.b)
     return t
 
-# %% ../../nbs/12_sv_data.ipynb #d0c5e34c
+# %% ../../nbs/12_sv_data.ipynb #e3f6c7c0
 def _natural(label:str)->list:
     "Sort key under which 7.2 comes before 7.10."
     return [(0, int(w), "") if w.isdecimal() else (1, 0, w) for w in re.split(r"(\d+)", label) if w]
@@ -273,7 +274,8 @@ class SVSet:
         home: dict[str, str] = {}
         for s,t in self.splits.items():
             for i in t.id:
-                if home.setdefault(i, s) != s: raise ValueError(f"SVSet {self.name}: need every video in one split; got {i!r} in {home[i]} and {s}; results would be flattered")
+                if home.setdefault(i, s) == s: continue
+                raise ValueError(f"SVSet {self.name}: need every video in one split; got {i!r} in {home[i]} and {s}; results would be flattered")
     @property
     def classes(self)->list: return sorted(dict.fromkeys(self.splits["train"].label), key=_natural) # training procedures in natural order
     @property
@@ -286,11 +288,14 @@ class SVSet:
                          "take them from the annotation the set was made of, or use no step names")
     def summary(self)->pd.DataFrame:
         "Counts per split."
-        rows = {s: dict(tasks=t.label.map(task_of).nunique(), procedures=t.label.nunique(), videos=len(t), pairs=len(p), same=int(p.same.sum()), videos_in_pairs=len({*p.a, *p.b}))
-                for s,t in self.splits.items() for p in (self.pairs[s],)}
+        rows = {}
+        for s,t in self.splits.items():
+            p = self.pairs[s]
+            rows[s] = dict(tasks=t.label.map(task_of).nunique(), procedures=t.label.nunique(), videos=len(t),
+                           pairs=len(p), same=int(p.same.sum()), videos_in_pairs=len({*p.a, *p.b}))
         return pd.DataFrame(rows).T
 
-# %% ../../nbs/12_sv_data.ipynb #eb175c77
+# %% ../../nbs/12_sv_data.ipynb #9f977fdb
 backends = {"videos": VideoSource, "frames": FrameSource, "features": FeatureSource}
 
 def _kind_namer(folder:Path, bank:dict):
@@ -316,8 +321,8 @@ def read_sv(
     lists = folder/"splits" if (folder/"splits").is_dir() else folder
     names = [s for s in ("train", "val", "test") if (lists/f"{s}_split.txt").is_file()]
     if "train" not in names: raise ValueError(f"read_sv: need train_split.txt in {lists}; got {names or 'no split file'}; check the folder")
-    if not (backend is None or backend in backends): raise ValueError(f"read_sv: need a backend of {[*backends]} or None; got {backend!r}; choose what the folder holds")
-    if backend and not (folder/backend).is_dir(): raise ValueError(f"read_sv: need the folder {folder/backend}; got none; give backend=None to read the lists alone")
+    if backend is not None and backend not in backends: raise ValueError(f"read_sv: need a backend of {[*backends]} or None; got {backend!r}; see what the folder holds")
+    if backend and not (folder/backend).is_dir(): raise ValueError(f"read_sv: need the folder {folder/backend}; got none; backend=None reads the lists alone")
     bank = json.loads((folder/"label_bank.json").read_text()) if (folder/"label_bank.json").is_file() else {}
     kind,splits,pairs = _kind_namer(folder, bank),{},{}
     for s in names:
@@ -328,7 +333,7 @@ def read_sv(
     source = backends[backend](folder/backend, **({"size": size} if size else {})) if backend else None
     return SVSet(folder.name, source, splits, pairs, bank, _true_steps(folder/"truth.csv"))
 
-# %% ../../nbs/12_sv_data.ipynb #5875caac
+# %% ../../nbs/12_sv_data.ipynb #f4de2bc9
 def wrong_videos(
     folder, # data set with manifest.csv (id, n_frames, digest) and videos/
     ids=None, # videos to check; None = all in the manifest
@@ -336,7 +341,7 @@ def wrong_videos(
 )->dict: # id -> what is wrong; empty = all videos are as recorded (ours)
     "Decode videos and compare frame counts and digests with the manifest."
     folder = Path(folder)
-    if not (folder/"manifest.csv").is_file(): raise ValueError(f"wrong_videos: need manifest.csv in {folder}; got none; digests are recorded when a set is made")
+    if not (folder/"manifest.csv").is_file(): raise ValueError(f"wrong_videos: need manifest.csv in {folder}; got none; check the folder")
     table = pd.read_csv(folder/"manifest.csv", dtype={"id": str, "label": str}).set_index("id")
     source,wrong = VideoSource(folder/"videos"),{}
     for i in tqdm(table.index if ids is None else ids, desc="checking", unit="video", disable=not progress):
@@ -347,7 +352,7 @@ def wrong_videos(
         elif frames_digest(frames) != row.digest: wrong[i] = "other pixels than recorded"
     return wrong
 
-# %% ../../nbs/12_sv_data.ipynb #dc3e3ec6
+# %% ../../nbs/12_sv_data.ipynb #d3eec2c4
 def _skeleton_features(x_td:np.ndarray)->np.ndarray:
     "Joints about the hip in units of the torso, and their change per frame: (N,60) metres -> (N,120)."
     x_td,missing = x_td.astype(np.float64),(x_td == 0).all(1)
@@ -372,7 +377,7 @@ def _runs(step_t:np.ndarray, names:dict)->pd.DataFrame:
     t.insert(0, "step", range(len(t)))
     return t
 
-# %% ../../nbs/12_sv_data.ipynb #c3ad9177
+# %% ../../nbs/12_sv_data.ipynb #7747a428
 def _standardised(features:dict, ids:list)->dict:
     "Features with mean 0 and spread 1 over the named recordings."
     seen = np.concatenate([features[i] for i in ids])
@@ -384,7 +389,8 @@ def _people(everybody:list, test, val, seed:int)->dict:
     if isinstance(test, int): test = np.random.default_rng(seed).permutation([p for p in everybody if p not in val])[:test].tolist()
     test,val = set(test),set(val)
     if not test or test & val or not test | val < set(everybody):
-        raise ValueError(f"read_precog: need people to test, others to validate and some left to train, of {everybody}; got test {sorted(test)} and val {sorted(val)}; name fewer")
+        raise ValueError(f"read_precog: need people to test, others to validate and some left to train, of {everybody}; "
+                         f"got test {sorted(test)} and val {sorted(val)}; name fewer")
     return {p: "test" if p in test else "val" if p in val else "train" for p in everybody}
 
 def read_precog(
@@ -405,7 +411,8 @@ def read_precog(
         if trim: f,s = (v[np.flatnonzero(s)[0]:np.flatnonzero(s)[-1]+1] for v in (f, s))
         features[r.seq_id],truth[r.seq_id] = f,_runs(s, meta["steps"])
     arrays = _standardised(features, table.seq_id[table.split == "train"].to_list())
-    splits = {s: g.rename(columns={"seq_id": "id"})[["id", "label"]].astype(object).reset_index(drop=True) for s in ("train", "val", "test") for g in (table[table.split == s],) if len(g)}
+    lists = table.rename(columns={"seq_id": "id"})[["id", "label"]].astype(object)
+    splits = {s: lists[table.split == s].reset_index(drop=True) for s in ("train", "val", "test") if (table.split == s).any()}
     bank = {k: [meta["steps"][w] for w in v.split()] for k,v in meta["procedures"].items()}
     def kind(a, b): return "order" if Counter(bank[a]) == Counter(bank[b]) else "procedure"
     pairs = {s: positive_pairs(g) if s == "train" else all_pairs(g, kind) for s,g in splits.items()}
@@ -419,7 +426,7 @@ def all_pairs(
     rows = [*combinations(split.id, 2)]
     return _pair_table([a for a,_ in rows], [b for _,b in rows], dict(zip(split.id, split.label, strict=True)), kind)
 
-# %% ../../nbs/12_sv_data.ipynb #74e424eb
+# %% ../../nbs/12_sv_data.ipynb #b99ecf0f
 def _recordings(folder:Path)->list:
     "Files in the sub-folders of a folder that open as moving pictures."
     videos: list[Path] = []
@@ -447,7 +454,8 @@ def read_procedure_folders(
     groups = pd.DataFrame({"id": source.ids, "label": [i.rpartition("/")[0] for i in source.ids]}, dtype=object).groupby("label", sort=False)
     usable = {label: g.id.to_list() for label,g in groups if len(g) >= 2}
     if len(usable) < 2 or len(usable) < groups.ngroups:
-        raise ValueError(f"read_procedure_folders: need at least 2 procedures, each with 2 videos or more; got {groups.size().to_dict()} in {folder}; add videos or remove the folder")
+        raise ValueError(f"read_procedure_folders: need at least 2 procedures, each with 2 videos or more; "
+                         f"got {groups.size().to_dict()} in {folder}; add videos or remove the folder")
     if not 0 <= val_fraction < 1: raise ValueError(f"read_procedure_folders: need val_fraction in [0, 1); got {val_fraction}; 0.2 is usual")
     rng,held = np.random.default_rng(seed),set()
     for ids in usable.values():

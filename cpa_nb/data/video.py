@@ -6,7 +6,7 @@
 __all__ = ['picture_suffixes', 'train_indices', 'test_indices', 'coinciding_segments', 'VideoError', 'read_frames', 'VideoInfo',
            'frame_times', 'probe', 'frame_files', 'read_frame_folder', 'read_features', 'augment_clip']
 
-# %% ../../nbs/11_video.ipynb #47879018
+# %% ../../nbs/11_video.ipynb #cd779d14
 import re
 import warnings
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from PIL import Image
 
-# %% ../../nbs/11_video.ipynb #7ee341cf
+# %% ../../nbs/11_video.ipynb #8b7d2f7d
 def _segment_edges(n_frames:int, T:int, who:str)->np.ndarray:
     "The T+1 edges of the official sampling: even spacing of 0..n_frames-2, floored in exact integers."
     if n_frames < 1: raise ValueError(f"{who}: need n_frames >= 1; got {n_frames}; the video is empty")
@@ -34,7 +34,7 @@ def train_indices(
     edges = _segment_edges(n_frames, T, "train_indices")
     return rng.integers(edges[:-1], np.maximum(edges[:-1]+1, edges[1:]))
 
-# %% ../../nbs/11_video.ipynb #0aa52816
+# %% ../../nbs/11_video.ipynb #09b1cbd1
 def test_indices(
     n_frames:int, # frames of the video, >= 1
     T:int, # frames wanted, >= 1
@@ -45,7 +45,7 @@ def test_indices(
     edges = _segment_edges(n_frames, T, "test_indices")
     return edges[:-1] + clip*(np.diff(edges)//4)
 
-# %% ../../nbs/11_video.ipynb #59612b68
+# %% ../../nbs/11_video.ipynb #04fbe660
 def coinciding_segments(
     n_frames:int, # frames of the video, >= 1
     T:int, # frames wanted, >= 1
@@ -53,7 +53,7 @@ def coinciding_segments(
     "In how many of the T segments the three evaluation clips take the same frame."
     return int((np.diff(_segment_edges(n_frames, T, "coinciding_segments")) < 4).sum())
 
-# %% ../../nbs/11_video.ipynb #67319e79
+# %% ../../nbs/11_video.ipynb #0880a1e5
 class VideoError(ValueError):
     "A recording that cannot be read as asked: which file, and why."
     def __init__(self,
@@ -81,7 +81,7 @@ def _open(path, strict:bool=True)->tuple:
     if strict: streams[0].codec_context.options = {"err_detect": "explode"}
     return container,streams[0]
 
-# %% ../../nbs/11_video.ipynb #58b7e19c
+# %% ../../nbs/11_video.ipynb #8bf337fc
 _stores_length = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "avi", "flv")
 
 def _check_end(path, container, end:float, strict:bool)->None:
@@ -112,7 +112,7 @@ def _decode(path, strict:bool=True)->Iterator[av.VideoFrame]:
         if bad: warnings.warn(f"{Path(path).name}: {bad} of {n} frames are marked as damaged", stacklevel=2)
         _check_end(path, container, end, strict)
 
-# %% ../../nbs/11_video.ipynb #87ff6059
+# %% ../../nbs/11_video.ipynb #a6d499e9
 def _pixels(frame:av.VideoFrame, size, scaler:VideoReformatter)->np.ndarray:
     "One decoded frame as (H,W,3) uint8 RGB, upright, area-averaged to `size`."
     turns = round(frame.rotation/90) % 4
@@ -132,7 +132,7 @@ def _in_order(path, wanted, size, strict:bool)->dict:
     if chosen is not None and n <= last: raise VideoError(path, f"holds {n} frames, but frame {last} was asked for")
     return kept
 
-# %% ../../nbs/11_video.ipynb #cc9361f6
+# %% ../../nbs/11_video.ipynb #523a312c
 class _Packets(NamedTuple):
     pts:np.ndarray # (n_frames,) presentation stamps, ascending
     keys:np.ndarray # frame numbers of the key frames, ascending, the first is 0
@@ -156,7 +156,7 @@ def _seek_plan(wanted:np.ndarray, packets:_Packets)->tuple:
     groups = [(k, [i for _,i in g]) for k,g in groupby(zip(key_of, wanted.tolist(), strict=True), key=lambda p: p[0])]
     return groups,sum(g[-1]-k+1 for k,g in groups)
 
-# %% ../../nbs/11_video.ipynb #32ddb0e0
+# %% ../../nbs/11_video.ipynb #2c7668af
 def _by_seek(path, groups:list, packets:_Packets, size, strict:bool)->dict|None:
     "Frame number -> picture, entering the file at key frames; None where a seek misses its frame."
     kept,scaler = {},VideoReformatter()
@@ -175,7 +175,7 @@ def _by_seek(path, groups:list, packets:_Packets, size, strict:bool)->dict|None:
             if todo: return None
     return kept
 
-# %% ../../nbs/11_video.ipynb #609ad7ca
+# %% ../../nbs/11_video.ipynb #03c57b9f
 def _checked(path, indices)->np.ndarray:
     "Frame numbers as a 1-D int64 array."
     idx = np.asarray(indices)
@@ -206,7 +206,7 @@ def read_frames(
     if kept is None: kept = _in_order(path, wanted, size, strict)
     return np.stack([kept[i] for i in idx.tolist()])
 
-# %% ../../nbs/11_video.ipynb #96ecb4e4
+# %% ../../nbs/11_video.ipynb #c7372cb1
 class VideoInfo(NamedTuple):
     "What a video file holds."
     n_frames:int # frames that decode (exact), or packets with a picture
@@ -243,7 +243,7 @@ def probe(
     seconds = (n/fps if fps else float("nan")) if known is None or len(known.pts) < 2 or n < 2 else float((known.pts[-1]-known.pts[0])*known.time_base*n/(n-1))
     return VideoInfo(n, fps, w, h, seconds, codec)
 
-# %% ../../nbs/11_video.ipynb #27003dfa
+# %% ../../nbs/11_video.ipynb #fca82150
 picture_suffixes = (".jpg", ".jpeg", ".png")
 
 def frame_files(
@@ -280,7 +280,7 @@ def read_frame_folder(
     if len({p.shape for p in pictures}) > 1: raise VideoError(folder, "pictures differ in size; give size=(height, width)")
     return np.stack(pictures)
 
-# %% ../../nbs/11_video.ipynb #1854a59a
+# %% ../../nbs/11_video.ipynb #d68b4b9e
 def read_features(
     path, # .npy file of shape (n_frames, d)
     indices=None, # (N,) frame numbers, in any order; None = all
@@ -294,7 +294,7 @@ def read_features(
     if idx.max() >= len(x_td): raise VideoError(path, f"holds {len(x_td)} frames, but frame {idx.max()} was asked for")
     return np.asarray(x_td[idx], dtype=np.float32)
 
-# %% ../../nbs/11_video.ipynb #c651faf9
+# %% ../../nbs/11_video.ipynb #64b1e534
 _grey = np.array([.299, .587, .114])
 
 def _color_matrix(rng:np.random.Generator, strength:float, hue:float)->tuple:
@@ -326,7 +326,8 @@ def augment_clip(
     consistent:bool=True, # one draw of crop and colour per clip; False = per frame, as the published code
 )->np.ndarray: # (T,H,W,3) uint8 (crop shape and colour in closed form: ours)
     "A clip mirrored, cropped and recoloured at random."
-    if frames_thwc.dtype != np.uint8 or frames_thwc.ndim != 4: raise ValueError(f"augment_clip: need uint8 (T,H,W,3); got {frames_thwc.dtype} {frames_thwc.shape}; augment before normalising")
+    if frames_thwc.dtype != np.uint8 or frames_thwc.ndim != 4:
+        raise ValueError(f"augment_clip: need uint8 (T,H,W,3); got {frames_thwc.dtype} {frames_thwc.shape}; augment before normalising")
     mirror,crop,color = rng.random(3) < p
     if mirror: frames_thwc = frames_thwc[:, :, ::-1]
     if not (crop or color): return frames_thwc.copy()
