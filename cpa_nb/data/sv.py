@@ -7,7 +7,7 @@ __all__ = ['video_suffixes', 'backends', 'VideoSource', 'FrameSource', 'FeatureS
            'task_of', 'parse_pairs', 'pair_kind', 'positive_pairs', 'draw_pairs', 'SVSet', 'read_sv', 'wrong_videos',
            'read_precog', 'all_pairs', 'read_procedure_folders']
 
-# %% ../../nbs/12_sv_data.ipynb #f31dc258
+# %% ../../nbs/12_sv_data.ipynb #31be5127
 import copy
 import json
 import re
@@ -24,7 +24,7 @@ from tqdm.auto import tqdm
 from .synthetic import frames_digest
 from .video import VideoError, VideoInfo, frame_files, picture_suffixes, probe, read_features, read_frame_folder, read_frames
 
-# %% ../../nbs/12_sv_data.ipynb #f2198f73
+# %% ../../nbs/12_sv_data.ipynb #ab64f8ba
 video_suffixes = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp", ".ogv")
 
 def _by_id(folder, paths)->dict:
@@ -72,10 +72,10 @@ class VideoSource(_Source):
         if id not in self._info: self._info[id] = probe(self.find(id), strict=self.strict)
         return self._info[id]
     def n_frames(self, id:str)->int: return self.info(id).n_frames
-    def fps(self, id:str)->float: return self.info(id).fps
+    def fps(self, id:str)->float: return self._info[id].fps if id in self._info else probe(self.find(id), exact=False, strict=self.strict).fps
     def load(self, id:str, indices=None)->np.ndarray: return read_frames(self.find(id), indices, self.size, self.strict)
 
-# %% ../../nbs/12_sv_data.ipynb #c5900936
+# %% ../../nbs/12_sv_data.ipynb #b8c85c9b
 class FrameSource(_Source):
     "Folders of numbered pictures below a folder."
     def __init__(self,
@@ -118,7 +118,7 @@ class ArraySource(_Source):
         if len(wrong): raise VideoError(id, f"holds {len(x)} frames, but frame {wrong[0]} was asked for")
         return x[idx]
 
-# %% ../../nbs/12_sv_data.ipynb #b1767981
+# %% ../../nbs/12_sv_data.ipynb #4ed1f8fa
 def _load_one(job:tuple)->tuple: return job[1],job[0].load(job[1]),job[0].fps(job[1])
 
 def cached(
@@ -147,7 +147,7 @@ def _results(function, jobs:list, workers:int):
     if workers <= 1: yield from map(function, jobs); return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool: yield from pool.map(function, jobs, chunksize=8)
 
-# %% ../../nbs/12_sv_data.ipynb #8bc855e1
+# %% ../../nbs/12_sv_data.ipynb #d50fcea9
 def _lines(path, who:str):
     "Number, place for an error message, and text of every line."
     path = Path(path)
@@ -178,7 +178,7 @@ def task_of(
     "The task of a procedure: what stands before the dot."
     return label.partition(".")[0] if "." in label else "all"
 
-# %% ../../nbs/12_sv_data.ipynb #0ecc0a1b
+# %% ../../nbs/12_sv_data.ipynb #21ddc4e3
 def parse_pairs(
     path, # text file, one "id label id label" per line
     labels=None, # video -> label, as the split file says; None = not compared
@@ -197,7 +197,7 @@ def parse_pairs(
         rows.append((a, b, label_a, label_b, label_a == label_b, task_of(label_a)))
     return pd.DataFrame(rows, columns=["a", "b", "label_a", "label_b", "same", "task"]).astype({"same": bool})
 
-# %% ../../nbs/12_sv_data.ipynb #eded35ac
+# %% ../../nbs/12_sv_data.ipynb #cc10dbf6
 def pair_kind(
     steps_a:list, # step names of one procedure, in order
     steps_b:list, # step names of the other
@@ -212,7 +212,7 @@ def pair_kind(
     replaced = len(short) == len(long) and sum(s != t for s,t in zip(short, long, strict=True)) == 1
     return "replace" if replaced else "mixed"
 
-# %% ../../nbs/12_sv_data.ipynb #bab6107e
+# %% ../../nbs/12_sv_data.ipynb #63a13bda
 def _pair_table(a:list, b:list, labels:dict, kind=None)->pd.DataFrame:
     "The table every later chapter reads; `kind(label_a, label_b)` names a negative."
     t = pd.DataFrame({"a": a, "b": b}, dtype=object)
@@ -256,7 +256,7 @@ def draw_pairs(
     t["a"],t["b"] = t.b.where(turn, t.a),t.a.where(turn, t.b)
     return t
 
-# %% ../../nbs/12_sv_data.ipynb #e3f6c7c0
+# %% ../../nbs/12_sv_data.ipynb #40190381
 def _natural(label:str)->list:
     "Sort key under which 7.2 comes before 7.10."
     return [(0, int(w), "") if w.isdecimal() else (1, 0, w) for w in re.split(r"(\d+)", label) if w]
@@ -295,7 +295,7 @@ class SVSet:
                            pairs=len(p), same=int(p.same.sum()), videos_in_pairs=len({*p.a, *p.b}))
         return pd.DataFrame(rows).T
 
-# %% ../../nbs/12_sv_data.ipynb #9f977fdb
+# %% ../../nbs/12_sv_data.ipynb #8a44b6a9
 backends = {"videos": VideoSource, "frames": FrameSource, "features": FeatureSource}
 
 def _kind_namer(folder:Path, bank:dict):
@@ -333,7 +333,7 @@ def read_sv(
     source = backends[backend](folder/backend, **({"size": size} if size else {})) if backend else None
     return SVSet(folder.name, source, splits, pairs, bank, _true_steps(folder/"truth.csv"))
 
-# %% ../../nbs/12_sv_data.ipynb #f4de2bc9
+# %% ../../nbs/12_sv_data.ipynb #564785e7
 def wrong_videos(
     folder, # data set with manifest.csv (id, n_frames, digest) and videos/
     ids=None, # videos to check; None = all in the manifest
@@ -352,7 +352,7 @@ def wrong_videos(
         elif frames_digest(frames) != row.digest: wrong[i] = "other pixels than recorded"
     return wrong
 
-# %% ../../nbs/12_sv_data.ipynb #d3eec2c4
+# %% ../../nbs/12_sv_data.ipynb #d88c0c6f
 def _skeleton_features(x_td:np.ndarray)->np.ndarray:
     "Joints about the hip in units of the torso, and their change per frame: (N,60) metres -> (N,120)."
     x_td,missing = x_td.astype(np.float64),(x_td == 0).all(1)
@@ -377,7 +377,7 @@ def _runs(step_t:np.ndarray, names:dict)->pd.DataFrame:
     t.insert(0, "step", range(len(t)))
     return t
 
-# %% ../../nbs/12_sv_data.ipynb #7747a428
+# %% ../../nbs/12_sv_data.ipynb #710c8bd3
 def _standardised(features:dict, ids:list)->dict:
     "Features with mean 0 and spread 1 over the named recordings."
     seen = np.concatenate([features[i] for i in ids])
@@ -426,7 +426,7 @@ def all_pairs(
     rows = [*combinations(split.id, 2)]
     return _pair_table([a for a,_ in rows], [b for _,b in rows], dict(zip(split.id, split.label, strict=True)), kind)
 
-# %% ../../nbs/12_sv_data.ipynb #b99ecf0f
+# %% ../../nbs/12_sv_data.ipynb #3cbb07c5
 def _recordings(folder:Path)->list:
     "Files in the sub-folders of a folder that open as moving pictures."
     videos: list[Path] = []
