@@ -7,7 +7,7 @@ __all__ = ['weighted_auc', 'auc', 'auc_by_type', 'edit_distance', 'wdr', 'Interv
            'bootstrap_auc', 'paired_bootstrap', 'auc_table', 'step_labels', 'frame_accuracy', 'boundary_f1',
            'mean_cosine', 'effective_rank', 'largest_block', 'assignment_entropy']
 
-# %% ../nbs/30_metrics.ipynb #9ad6a03d
+# %% ../nbs/30_metrics.ipynb #6c7a8163
 from typing import NamedTuple, Sequence
 
 import numpy as np
@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-# %% ../nbs/30_metrics.ipynb #23e0ac4c
+# %% ../nbs/30_metrics.ipynb #8a088961
 def _check_pairs(
     func:str, # name of the caller, for the message
     distance, # (P,) distances
@@ -33,7 +33,7 @@ def _check_pairs(
         raise ValueError(f"{func}: need pairs of both kinds; got {int(same.sum())} same and {int((~same).sum())} different; add the missing kind")
     return distance, same
 
-# %% ../nbs/30_metrics.ipynb #cae55a6f
+# %% ../nbs/30_metrics.ipynb #ca9586dd
 def weighted_auc(
     distance, # (P,) distance of each pair; larger = more different
     same, # (P,) bool: do both videos show one procedure?
@@ -53,7 +53,7 @@ def weighted_auc(
     total = pos_rg.sum(1) * neg_rg.sum(1)
     return np.divide((neg_rg * below_rg).sum(1), total, out=np.full(len(total), np.nan), where=total > 0)
 
-# %% ../nbs/30_metrics.ipynb #1790b320
+# %% ../nbs/30_metrics.ipynb #ced5d32c
 def auc(
     distance, # (P,) distance of each pair; larger = more different
     same, # (P,) bool: do both videos show one procedure?
@@ -62,7 +62,7 @@ def auc(
     distance, same = _check_pairs("auc", distance, same)
     return float(weighted_auc(distance, same, np.ones((1, len(distance))))[0])
 
-# %% ../nbs/30_metrics.ipynb #f84919de
+# %% ../nbs/30_metrics.ipynb #fbbe22ff
 def auc_by_type(
     distance, # (P,) distance of each pair
     same, # (P,) bool
@@ -74,7 +74,7 @@ def auc_by_type(
     if kind.shape != same.shape: raise ValueError(f"auc_by_type: need one kind a pair; got {kind.shape} for {same.shape}; pass the column of the same table")
     return {name: auc(distance[same | (kind == name)], same[same | (kind == name)]) for name in sorted(set(kind[~same]))}
 
-# %% ../nbs/30_metrics.ipynb #0ad81a18
+# %% ../nbs/30_metrics.ipynb #e6c6516a
 def edit_distance(
     a:Sequence, # step names of one procedure, in order
     b:Sequence, # step names of the other
@@ -86,7 +86,7 @@ def edit_distance(
         for j, y in enumerate(b, 1): row.append(left[j-1] if x == y else 1 + min(left[j], row[j-1]))
     return row[-1]
 
-# %% ../nbs/30_metrics.ipynb #4f868221
+# %% ../nbs/30_metrics.ipynb #06a7ca5b
 def wdr(
     distance, # (P,) distances >= 0
     same, # (P,) bool
@@ -101,14 +101,14 @@ def wdr(
     if distance[same].mean() == 0: raise ValueError("wdr: need a positive pair at distance > 0; got all 0; the ratio is infinite")
     return float((distance[~same] / edit[~same]).mean() / distance[same].mean())
 
-# %% ../nbs/30_metrics.ipynb #1e4b7adb
+# %% ../nbs/30_metrics.ipynb #a1c29974
 class Interval(NamedTuple):
     "A value with the interval that resampling gives it."
     value: float
     low: float
     high: float
 
-# %% ../nbs/30_metrics.ipynb #4b3d668f
+# %% ../nbs/30_metrics.ipynb #d10898f6
 def _clusters(
     pairs_df:pd.DataFrame, # columns a, b (video ids), task
 )->tuple: # video of a (P,), video of b (P,), cluster of every video (V,) (ours)
@@ -120,7 +120,7 @@ def _clusters(
     cluster = connected_components(graph, directed=False)[1][:n_videos]
     return both[:n], both[n:], pd.factorize(cluster)[0]
 
-# %% ../nbs/30_metrics.ipynb #7e07bcbf
+# %% ../nbs/30_metrics.ipynb #8db93feb
 def bootstrap_weights(
     pairs_df:pd.DataFrame, # columns a, b (video ids), task
     n:int=1000, # number of resamples
@@ -144,7 +144,7 @@ def bootstrap_weights(
         weight_rp[hit[:, None], pairs] = np.add.reduceat(product, np.searchsorted(rows, hit), axis=0)
     return weight_rp
 
-# %% ../nbs/30_metrics.ipynb #d1204098
+# %% ../nbs/30_metrics.ipynb #76413a7e
 def _interval(
     func:str, # name of the caller, for the message
     value:float, # the statistic on all pairs
@@ -159,7 +159,7 @@ def _interval(
     low, high = np.quantile(good, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(value), float(low), float(high))
 
-# %% ../nbs/30_metrics.ipynb #ae603be5
+# %% ../nbs/30_metrics.ipynb #e76fb304
 def bootstrap_draws(
     pairs_df:pd.DataFrame, # columns a, b, task, same and the distance columns
     columns:Sequence[str], # names of the distance columns
@@ -173,7 +173,7 @@ def bootstrap_draws(
     blocks = [bootstrap_weights(pairs_df, size, child) for size, child in zip(sizes, np.random.SeedSequence(seed).spawn(len(sizes)), strict=True)]
     return pd.DataFrame({c: np.concatenate([weighted_auc(pairs_df[c], pairs_df["same"], block) for block in blocks]) for c in columns})
 
-# %% ../nbs/30_metrics.ipynb #86efd191
+# %% ../nbs/30_metrics.ipynb #4cdc945f
 def bootstrap_auc(
     pairs_df:pd.DataFrame, # columns a, b, task, same and the distance
     column:str="distance", # name of the distance column
@@ -185,7 +185,7 @@ def bootstrap_auc(
     draws = bootstrap_draws(pairs_df, [column], n, seed)[column].to_numpy()
     return _interval("bootstrap_auc", auc(pairs_df[column], pairs_df["same"]), draws, level)
 
-# %% ../nbs/30_metrics.ipynb #4a84bab2
+# %% ../nbs/30_metrics.ipynb #3c07866f
 def paired_bootstrap(
     pairs_df:pd.DataFrame, # columns a, b, task, same and both distances
     column1:str, # distance column of the one method
@@ -199,7 +199,7 @@ def paired_bootstrap(
     value = auc(pairs_df[column1], pairs_df["same"]) - auc(pairs_df[column2], pairs_df["same"])
     return _interval("paired_bootstrap", value, (draws[column1] - draws[column2]).to_numpy(), level)
 
-# %% ../nbs/30_metrics.ipynb #90e87531
+# %% ../nbs/30_metrics.ipynb #4540aa29
 def auc_table(
     pairs_df:pd.DataFrame, # columns a, b, task, same, kind and the distances
     columns:Sequence[str], # distance column of every method, in the order of the rows
@@ -211,7 +211,7 @@ def auc_table(
                  **auc_by_type(pairs_df[c], pairs_df["same"], pairs_df["kind"])) for c in columns]
     return pd.DataFrame(rows)
 
-# %% ../nbs/30_metrics.ipynb #9e8fada8
+# %% ../nbs/30_metrics.ipynb #9defb44c
 def step_labels(
     bounds, # (K+1,) ascending ints from 0 to T
     T:int, # frames
@@ -222,7 +222,7 @@ def step_labels(
         raise ValueError(f"step_labels: need ascending boundaries from 0 to T={T}; got {bounds.tolist()}; a step holds at least one frame")
     return np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
 
-# %% ../nbs/30_metrics.ipynb #159e4e42
+# %% ../nbs/30_metrics.ipynb #ed504cf9
 def frame_accuracy(
     bounds_pred, # (K+1,) mined boundaries, 0 to T
     labels_true, # (T,) true step 0..K-1 in order of occurrence, -1 = idle
@@ -233,7 +233,7 @@ def frame_accuracy(
     if not busy.any(): raise ValueError("frame_accuracy: need a frame inside a true step; got none; look at the truth of this video")
     return float((step_labels(bounds_pred, len(labels_true)) == labels_true)[busy].mean())
 
-# %% ../nbs/30_metrics.ipynb #b5f0f895
+# %% ../nbs/30_metrics.ipynb #09132c41
 def boundary_f1(
     bounds_pred, # (K+1,) mined boundaries
     bounds_true, # (J+1,) true boundaries, same unit
@@ -249,7 +249,7 @@ def boundary_f1(
         else: j += 1
     return 2 * hits / (len(pred) + len(true)) if len(pred) + len(true) else 1.0
 
-# %% ../nbs/30_metrics.ipynb #70213fb3
+# %% ../nbs/30_metrics.ipynb #44aeb439
 def mean_cosine(
     F_td:np.ndarray, # (T,d) frame features
 )->float: # -1..1; 1 = all frames point one way (ours)
@@ -260,7 +260,7 @@ def mean_cosine(
     total = ((F_td / norm[:, None]).sum(0)**2).sum()
     return float((total - len(F_td)) / (len(F_td) * (len(F_td) - 1)))
 
-# %% ../nbs/30_metrics.ipynb #edcc0990
+# %% ../nbs/30_metrics.ipynb #4b5a8431
 def effective_rank(
     F_td:np.ndarray, # (T,d) frame features
 )->float: # 1..min(T,d); 1 = all frames point one way (Roy & Vetterli 2007, not centred)
@@ -270,7 +270,7 @@ def effective_rank(
     share = values[values > 0] / values.sum()
     return float(np.exp(-(share * np.log(share)).sum()))
 
-# %% ../nbs/30_metrics.ipynb #14e918b2
+# %% ../nbs/30_metrics.ipynb #9834c7c1
 def largest_block(
     bounds1, # (K+1,) boundaries in video 1
     bounds2, # (K+1,) boundaries in video 2
@@ -280,7 +280,7 @@ def largest_block(
     if bounds1.shape != bounds2.shape: raise ValueError(f"largest_block: need the same number of steps in both; got {bounds1.shape} and {bounds2.shape}; pass the two of one mining")
     return float((np.diff(bounds1) + np.diff(bounds2)).max() / (bounds1[-1] + bounds2[-1]))
 
-# %% ../nbs/30_metrics.ipynb #d18ac39e
+# %% ../nbs/30_metrics.ipynb #ef5e7feb
 def assignment_entropy(
     W_tk:np.ndarray, # (T,K) frame-to-step matrix, rows sum to 1
 )->float: # 0..1; 1 = frames know nothing of steps, 0 = every frame certain (ours)

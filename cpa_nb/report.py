@@ -7,7 +7,7 @@ __all__ = ['agrees', 'PairView', 'clock', 'weakest_step', 'verdict_sentence', 'd
            'matrix_svg', 'alignment_svg', 'gauge_svg', 'pair_section', 'pair_page', 'bars_svg', 'results_section',
            'curve_svg', 'demo_page']
 
-# %% ../nbs/45_report.ipynb #64047057
+# %% ../nbs/45_report.ipynb #a7e78cec
 import base64
 import io
 import os
@@ -25,7 +25,7 @@ from PIL import Image
 from .alignment import align_path
 from .plotting import _similarity, step_colors
 
-# %% ../nbs/45_report.ipynb #9e5a52f3
+# %% ../nbs/45_report.ipynb #efd9f785
 class PairView(NamedTuple):
     "Everything a page says about two videos; nothing on the page is computed from anything else."
     name_a: str # what to call the first video
@@ -50,7 +50,7 @@ class PairView(NamedTuple):
     warnings: list # sentences for the reader
     steps: pd.DataFrame # a row per coarse step: step, start_a, end_a, start_b, end_b (seconds), agreement 0..1
 
-# %% ../nbs/45_report.ipynb #346c57d2
+# %% ../nbs/45_report.ipynb #8fafeae1
 def _check_view(
     view:PairView, # what came from outside
 )->None: # raises ValueError (ours)
@@ -71,7 +71,7 @@ def _check_view(
     if view.verdict not in ("same", "different", "uncalibrated"): raise ValueError(f"PairView: need verdict same, different or uncalibrated; got {view.verdict!r}; see PairView")
     if len(view.steps) != J: raise ValueError(f"PairView: need one row in steps for each of {J} coarse steps; got {len(view.steps)}; build both from shown1, shown2")
 
-# %% ../nbs/45_report.ipynb #911ebc25
+# %% ../nbs/45_report.ipynb #fc474527
 def clock(
     seconds:float, # time in a video, >= 0
 )->str: # m:ss.s, or h:mm:ss from one hour on (ours)
@@ -80,7 +80,7 @@ def clock(
     if tenths >= 36000: return f"{tenths // 36000}:{tenths // 600 % 60:02d}:{tenths // 10 % 60:02d}"
     return f"{tenths // 600}:{tenths // 10 % 60:02d}.{tenths % 10}"
 
-# %% ../nbs/45_report.ipynb #bdbdea4c
+# %% ../nbs/45_report.ipynb #8aa1ce1a
 agrees = .5 # a step with at least this agreement counts as agreeing
 
 def weakest_step(
@@ -103,7 +103,7 @@ def verdict_sentence(
     return (f"{verdict}{sure} They part ways most at step {weak['step']}: {clock(weak['start_a'])} to {clock(weak['end_a'])} in A "
             f"against {clock(weak['start_b'])} to {clock(weak['end_b'])} in B, agreement {100 * weak['agreement']:.0f} %.")
 
-# %% ../nbs/45_report.ipynb #a0ba6189
+# %% ../nbs/45_report.ipynb #703fcf5f
 def data_uri(
     pixels:np.ndarray, # (h,w,3) uint8
     kind:str="PNG", # PNG for drawings, JPEG for photographs
@@ -125,7 +125,7 @@ def thumbnail(
     picture = Image.fromarray(frame).resize((max(1, round(frame.shape[1] * h / frame.shape[0])), h), Image.Resampling.BOX)
     return data_uri(np.asarray(picture), "PNG" if frames == "blur" else "JPEG")
 
-# %% ../nbs/45_report.ipynb #9440b082
+# %% ../nbs/45_report.ipynb #6ad75e7a
 _ink, _soft, _line, _paper = "var(--ink,#24303d)", "var(--soft,#6b7785)", "var(--line,#d5dce3)", "var(--paper,#ffffff)"
 
 def _on(
@@ -171,7 +171,7 @@ def _rect(
     inner = f"<title>{Markup.escape(title)}</title>" if title else ""
     return f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(w, 0):.1f}" height="{max(h, 0):.1f}" rx="{r:g}" style="{style}">{inner}</rect>'
 
-# %% ../nbs/45_report.ipynb #588c96f2
+# %% ../nbs/45_report.ipynb #a941e7d2
 def _frame_colors(
     bounds, # (J+1,) boundaries, 0 to T
 )->list: # (T,) hex (ours)
@@ -187,19 +187,19 @@ def _film(
     times_t:np.ndarray, # (T,) seconds
     colors_t:list, # (T,) hex, colour of each frame's step
 )->str: # elements; "" without frames (ours)
-    "One row of thumbnails over the width, underlined in the colour of their steps."
+    "A row of at most sixteen thumbnails, underlined in the colour of their steps."
     if frames_thwc is None or frames == "none": return ""
     T, h, w, _ = frames_thwc.shape
-    cell, parts = width / T, []
+    cell, parts = width / min(T, 16), []
     tall = (cell - 2) * h / w
-    for t in range(T):
-        x = t * cell + 1
+    for n, t in enumerate(np.linspace(0, T - 1, min(T, 16)).round().astype(int)):
+        x = n * cell + 1
         parts.append(f'<image x="{x:.1f}" y="{y:.1f}" width="{cell - 2:.1f}" height="{tall:.1f}" preserveAspectRatio="none" href="{thumbnail(frames_thwc[t], frames)}">'
                      f'<title>{name}, {clock(times_t[t])}</title></image>')
         parts.append(_rect(x, y + tall, cell - 2, 3, f"fill:{colors_t[t]}"))
     return "".join(parts)
 
-# %% ../nbs/45_report.ipynb #38300a10
+# %% ../nbs/45_report.ipynb #771e5d9d
 def _bar(
     start, # (J,) seconds
     end, # (J,) seconds
@@ -216,7 +216,7 @@ def _bar(
         if w > 16: parts.append(_text(x + w / 2, y + 18, str(k + 1), 14, "middle", _on(color), 600))
     return "".join(parts)
 
-# %% ../nbs/45_report.ipynb #39244156
+# %% ../nbs/45_report.ipynb #dcc742d2
 def _ribbons(
     steps:pd.DataFrame, # start_a, end_a, start_b, end_b, agreement
     durations:tuple, # seconds of A and B
@@ -236,14 +236,14 @@ def _ribbons(
         if good < agrees: parts.append(_text((a0 + a1 + b0 + b1) / 4, mid + 5, "≠", 18, "middle", _ink, 600))
     return "".join(parts)
 
-# %% ../nbs/45_report.ipynb #2d815531
+# %% ../nbs/45_report.ipynb #533a36ae
 def timeline_svg(
     view:PairView, # two videos compared
     frames:str="show", # none, blur, show
 )->str: # svg: A above, B below, bands between the same steps (ours)
     "Both videos over their full width, frames outside, steps inside."
     width, s = 960, view.steps
-    a, b = (0 if f is None or frames == "none" else (width / len(f) - 2) * f.shape[1] / f.shape[2] + 8 for f in (view.frames_a, view.frames_b))
+    a, b = (0 if f is None or frames == "none" else (width / min(len(f), 16) - 2) * f.shape[1] / f.shape[2] + 8 for f in (view.frames_a, view.frames_b))
     bar_a, bar_b = 22 + a, 22 + a + 26 + 58
     parts = (_text(0, 14, f"A  {view.name_a}", 14, weight=600), _text(width, 14, clock(view.duration_a), 13, "end", _soft),
         _film(view.frames_a, 22, width, frames, "A", view.times_a, _frame_colors(view.shown1)), _bar(s.start_a, s.end_a, view.duration_a, bar_a, width, "A"),
@@ -252,7 +252,7 @@ def timeline_svg(
         _text(0, bar_b + 26 + b + 18, f"B  {view.name_b}", 14, weight=600), _text(width, bar_b + 26 + b + 18, clock(view.duration_b), 13, "end", _soft))
     return _svg(width, bar_b + 26 + b + 24, f"Time lines of {view.name_a} and {view.name_b}, {len(s)} steps each", *parts)
 
-# %% ../nbs/45_report.ipynb #1ecc05f0
+# %% ../nbs/45_report.ipynb #bf390266
 def _heat(
     M:np.ndarray, # (rows, columns) values >= 0
     x:float, # left
@@ -266,7 +266,7 @@ def _heat(
     return (f'<image class="heat" x="{x:g}" y="{y:g}" width="{w:g}" height="{h:g}" preserveAspectRatio="none" '
             f'style="image-rendering:pixelated" href="{data_uri(pixels)}"/>')
 
-# %% ../nbs/45_report.ipynb #62557aea
+# %% ../nbs/45_report.ipynb #7a65cd63
 def _edges(
     rows_t:list, # hex colour of every row
     columns_k:list, # hex colour of every column
@@ -281,7 +281,7 @@ def _edges(
     return parts + [_text(left + side / 2, 12, words[1], 12, "middle", _soft),
                     f'<g transform="translate(12,{top + side / 2}) rotate(-90)">{_text(0, 0, words[0], 12, "middle", _soft)}</g>']
 
-# %% ../nbs/45_report.ipynb #f6204480
+# %% ../nbs/45_report.ipynb #d45f411f
 def matrix_svg(
     view:PairView, # two videos compared
 )->str: # svg (Fig. 3 of the paper, with the steps shown to people on top)
@@ -295,7 +295,7 @@ def matrix_svg(
     edges = _edges(_frame_colors(view.shown1), _frame_colors(view.shown2), left, top, side, ("frames of A", "frames of B"))
     return _svg(side + left + 4, side + top + 4, f"Similarity of the frames of A and B with {len(coarse)} blocks", _heat(view.M_tu, left, top, side, side), *fine, *coarse, *edges)
 
-# %% ../nbs/45_report.ipynb #e2608b1e
+# %% ../nbs/45_report.ipynb #cebc3bb1
 def alignment_svg(
     W_tk:np.ndarray, # (T,K) frame-to-step matrix, rows sum to 1
     shown, # (J+1,) coarse steps of the video whose frames run downward
@@ -316,7 +316,7 @@ def alignment_svg(
     return _svg(side + left + 4, side + top + 4, f"Frames of {words[0]} aligned to {K} fine steps of {words[1]}", _heat(W_tk, left, top, side, side), line, *dots,
                 *_edges(rows, columns, left, top, side, (f"frames of {words[0]}", f"fine steps of {words[1]}")))
 
-# %% ../nbs/45_report.ipynb #0580745c
+# %% ../nbs/45_report.ipynb #5232b932
 def gauge_svg(
     view:PairView, # two videos compared
 )->str: # svg (ours)
@@ -335,7 +335,7 @@ def gauge_svg(
               _text(x(view.distance), 18, f"distance {view.distance:.3g}", 14, near(view.distance), weight=600)]
     return _svg(width, 68 if limit else 50, f"Distance {view.distance:.3g}, " + (f"threshold {view.threshold:.3g}" if limit else "no threshold"), *parts)
 
-# %% ../nbs/45_report.ipynb #5f5a5155
+# %% ../nbs/45_report.ipynb #b6049e32
 _css = """
 :root{color-scheme:light dark;--ink:#1f2a35;--soft:#66727f;--line:#dde3e9;--paper:#fff;--page:#f5f7f9;--same:#2f7d53;--different:#b5482f;--unknown:#5b6b7c;--note:#8a6d1a}
 @media (prefers-color-scheme:dark){:root{--ink:#e6ebf0;--soft:#9aa7b4;--line:#35414d;--paper:#1b232c;--page:#12181e;--same:#5fbf8a;--different:#e88366;--unknown:#9db0c3;--note:#d8b64c}
@@ -374,7 +374,7 @@ _env = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True,
 _env.filters["clock"] = clock
 _env.filters["percent"] = lambda v, digits=0: "–" if pd.isna(v) else f"{100 * v:.{digits}f}"
 
-# %% ../nbs/45_report.ipynb #512c8541
+# %% ../nbs/45_report.ipynb #1c80cd2f
 def _apart(
     view:PairView, # two videos compared
     frames:str, # none, blur, show
@@ -389,7 +389,7 @@ def _apart(
         sides.append(dict(name=name, first=times[chosen[0]], last=times[chosen[-1]], images=[(thumbnail(film[t], frames, 180), clock(times[t])) for t in chosen]))
     return dict(step=weak["step"], color=to_hex(step_colors(k + 1)[k]), sides=sides)
 
-# %% ../nbs/45_report.ipynb #dde6963e
+# %% ../nbs/45_report.ipynb #491a074b
 def _step_rows(
     view:PairView, # two videos compared
     frames:str, # none, blur, show
@@ -400,7 +400,7 @@ def _step_rows(
                        image_a=middle(view.frames_a, view.shown1, k), image_b=middle(view.frames_b, view.shown2, k))
             for k, (row, color) in enumerate(zip(view.steps.to_dict("records"), step_colors(len(view.steps)), strict=True))]
 
-# %% ../nbs/45_report.ipynb #78783c82
+# %% ../nbs/45_report.ipynb #8a8fbcd7
 _pair_html = _env.from_string("""
 <section class="pair {{ v.verdict }}">
 <div class="verdict"><span class="sign" aria-hidden="true">{{ sign }}</span><strong>{{ headline }}</strong><p>{{ sentence }}</p></div>
@@ -438,7 +438,7 @@ def pair_section(
     return _pair_html.render(v=view, sign=sign, headline=headline, sentence=verdict_sentence(view), rows=_step_rows(view, frames), apart=_apart(view, frames),
         fine=len(view.bounds1) - 1, **{name: Markup(svg) for name, svg in drawings.items()})
 
-# %% ../nbs/45_report.ipynb #dd949e98
+# %% ../nbs/45_report.ipynb #f0602cd9
 _page_html = _env.from_string("""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>{{ title }}</title><style>{{ css }}</style></head>
 <body><main><h1>{{ title }}</h1>
@@ -465,7 +465,7 @@ def _write_page(
         raise
     return path
 
-# %% ../nbs/45_report.ipynb #c951b7d0
+# %% ../nbs/45_report.ipynb #174b68d0
 def pair_page(
     view:PairView, # two videos compared
     path:str|Path, # html file to write
@@ -474,7 +474,7 @@ def pair_page(
     "One pair as a page of its own."
     return _write_page(path, f"{view.name_a} and {view.name_b}", pair_section(view, frames))
 
-# %% ../nbs/45_report.ipynb #65dea0d2
+# %% ../nbs/45_report.ipynb #9c475127
 def _bar_row(
     row, # named tuple with method, auc, low, high
     y:float, # top
@@ -505,7 +505,7 @@ def bars_svg(
     parts += [_bar_row(r, i * row + 8, x, left, width, r.auc == best) for i, r in enumerate(table_df.itertuples())]
     return _svg(width, row * n + 30, "AUC with interval: " + ", ".join(f"{r.method} {'not run' if pd.isna(r.auc) else f'{100 * r.auc:.1f}'}" for r in table_df.itertuples()), *parts)
 
-# %% ../nbs/45_report.ipynb #2c8d268a
+# %% ../nbs/45_report.ipynb #13f49be7
 _results_html = _env.from_string("""
 <section class="card"><h2>{{ title }}</h2><div>{{ bars }}</div>
 <p class="soft">AUC in %: how often a pair of different procedures is farther apart than a pair of the same. 50 is guessing, 100 is perfect. Lines: 95 % interval over tasks and videos.</p>
@@ -524,7 +524,7 @@ def results_section(
     kinds = [c for c in table_df if c not in ("method", "auc", "low", "high")]
     return _results_html.render(title=title, bars=Markup(bars_svg(table_df)), kinds=kinds, rows=table_df.to_dict("records"))
 
-# %% ../nbs/45_report.ipynb #97f6eb65
+# %% ../nbs/45_report.ipynb #ac0eb32f
 def curve_svg(
     steps, # (n,) training step of every value
     values, # (n,) values, NaN where not measured
@@ -541,7 +541,7 @@ def curve_svg(
         f'<line x1="6" x2="294" y1="101" y2="101" style="stroke:{_line}"/><polyline points="{points}" style="fill:none;stroke:{to_hex(step_colors(1)[0])};stroke-width:2"/>',
         _text(6, 116, f"{x[0]:.0f}", 11, fill=_soft), _text(294, 116, f"step {x[-1]:.0f}", 11, "end", _soft))
 
-# %% ../nbs/45_report.ipynb #9befd0e2
+# %% ../nbs/45_report.ipynb #e9d514e3
 _demo_html = _env.from_string("""
 <div class="facts">{% for name, value in facts.items() %}<div><b>{{ value }}</b><span>{{ name }}</span></div>{% endfor %}</div>
 <h2>Two recordings of one procedure</h2>{{ positive }}
