@@ -7,7 +7,7 @@ __all__ = ['weighted_auc', 'auc', 'auc_by_type', 'edit_distance', 'wdr', 'Interv
            'bootstrap_auc', 'paired_bootstrap', 'auc_table', 'step_labels', 'frame_accuracy', 'boundary_f1',
            'mean_cosine', 'effective_rank', 'largest_block', 'assignment_entropy']
 
-# %% ../nbs/30_metrics.ipynb #6c7a8163
+# %% ../nbs/30_metrics.ipynb #a024101a
 from typing import NamedTuple, Sequence
 
 import numpy as np
@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-# %% ../nbs/30_metrics.ipynb #8a088961
+# %% ../nbs/30_metrics.ipynb #ac76eb5c
 def _check_pairs(
     func:str, # name of the caller, for the message
     distance, # (P,) distances
@@ -26,14 +26,15 @@ def _check_pairs(
     if distance.ndim != 1 or distance.shape != same.shape:
         raise ValueError(f"{func}: need distance and same of one shape (P,); got {distance.shape} and {same.shape}; pass one of each a pair")
     if not np.isfinite(distance).all():
-        raise ValueError(f"{func}: need finite distances; got {int((~np.isfinite(distance)).sum())} NaN or infinite of {len(distance)}; find the pairs that failed")
+        raise ValueError(f"{func}: need finite distances; got {int((~np.isfinite(distance)).sum())} NaN or infinite of {len(distance)}; "
+                         "find the pairs that failed")
     if not np.isin(same, (0, 1)).all(): raise ValueError(f"{func}: need same to hold True/False or 1/0; got {same[:5]}...; compare the labels first")
     same = same.astype(bool)
     if same.all() or not same.any():
         raise ValueError(f"{func}: need pairs of both kinds; got {int(same.sum())} same and {int((~same).sum())} different; add the missing kind")
     return distance, same
 
-# %% ../nbs/30_metrics.ipynb #ca9586dd
+# %% ../nbs/30_metrics.ipynb #4a961476
 def weighted_auc(
     distance, # (P,) distance of each pair; larger = more different
     same, # (P,) bool: do both videos show one procedure?
@@ -53,7 +54,7 @@ def weighted_auc(
     total = pos_rg.sum(1) * neg_rg.sum(1)
     return np.divide((neg_rg * below_rg).sum(1), total, out=np.full(len(total), np.nan), where=total > 0)
 
-# %% ../nbs/30_metrics.ipynb #ced5d32c
+# %% ../nbs/30_metrics.ipynb #6f573b1c
 def auc(
     distance, # (P,) distance of each pair; larger = more different
     same, # (P,) bool: do both videos show one procedure?
@@ -62,7 +63,7 @@ def auc(
     distance, same = _check_pairs("auc", distance, same)
     return float(weighted_auc(distance, same, np.ones((1, len(distance))))[0])
 
-# %% ../nbs/30_metrics.ipynb #fbbe22ff
+# %% ../nbs/30_metrics.ipynb #e185a9c8
 def auc_by_type(
     distance, # (P,) distance of each pair
     same, # (P,) bool
@@ -74,7 +75,7 @@ def auc_by_type(
     if kind.shape != same.shape: raise ValueError(f"auc_by_type: need one kind a pair; got {kind.shape} for {same.shape}; pass the column of the same table")
     return {name: auc(distance[same | (kind == name)], same[same | (kind == name)]) for name in sorted(set(kind[~same]))}
 
-# %% ../nbs/30_metrics.ipynb #e6c6516a
+# %% ../nbs/30_metrics.ipynb #1a3941d6
 def edit_distance(
     a:Sequence, # step names of one procedure, in order
     b:Sequence, # step names of the other
@@ -86,7 +87,7 @@ def edit_distance(
         for j, y in enumerate(b, 1): row.append(left[j-1] if x == y else 1 + min(left[j], row[j-1]))
     return row[-1]
 
-# %% ../nbs/30_metrics.ipynb #06a7ca5b
+# %% ../nbs/30_metrics.ipynb #157e79cb
 def wdr(
     distance, # (P,) distances >= 0
     same, # (P,) bool
@@ -95,20 +96,23 @@ def wdr(
     "Weighted distance ratio: mean of distance per edit over negative pairs, divided by the mean distance of positive pairs."
     distance, same = _check_pairs("wdr", distance, same)
     edit = np.asarray(edit, dtype=np.float64)
-    if edit.shape != same.shape: raise ValueError(f"wdr: need one edit distance a pair; got {edit.shape} for {same.shape}; pass edit_distance of the step lists")
-    if (distance < 0).any(): raise ValueError(f"wdr: need distances >= 0; got {distance.min():.3g}; the ratio means nothing for a distance that can be negative, report the AUC")
-    if (edit[~same] <= 0).any(): raise ValueError("wdr: need edit distance > 0 for every negative pair; got 0; two procedures have one step list: mend the label bank")
+    if edit.shape != same.shape:
+        raise ValueError(f"wdr: need one edit distance a pair; got {edit.shape} for {same.shape}; pass edit_distance of the step lists")
+    if (distance < 0).any():
+        raise ValueError(f"wdr: need distances >= 0; got {distance.min():.3g}; the ratio means nothing for a distance that can be negative, report the AUC")
+    if (edit[~same] <= 0).any():
+        raise ValueError("wdr: need edit distance > 0 for every negative pair; got 0; two procedures have one step list: mend the label bank")
     if distance[same].mean() == 0: raise ValueError("wdr: need a positive pair at distance > 0; got all 0; the ratio is infinite")
     return float((distance[~same] / edit[~same]).mean() / distance[same].mean())
 
-# %% ../nbs/30_metrics.ipynb #a1c29974
+# %% ../nbs/30_metrics.ipynb #2b1971d9
 class Interval(NamedTuple):
     "A value with the interval that resampling gives it."
     value: float
     low: float
     high: float
 
-# %% ../nbs/30_metrics.ipynb #d10898f6
+# %% ../nbs/30_metrics.ipynb #98be60bc
 def _clusters(
     pairs_df:pd.DataFrame, # columns a, b (video ids), task
 )->tuple: # video of a (P,), video of b (P,), cluster of every video (V,) (ours)
@@ -120,15 +124,16 @@ def _clusters(
     cluster = connected_components(graph, directed=False)[1][:n_videos]
     return both[:n], both[n:], pd.factorize(cluster)[0]
 
-# %% ../nbs/30_metrics.ipynb #8db93feb
+# %% ../nbs/30_metrics.ipynb #2c859bc0
 def bootstrap_weights(
     pairs_df:pd.DataFrame, # columns a, b (video ids), task
     n:int=1000, # number of resamples
-    seed:int=0, # same seed, same resamples
+    seed:int|np.random.SeedSequence=0, # same seed, same resamples
 )->np.ndarray: # (n,P) weight of each pair in each resample (two-stage pigeonhole bootstrap)
     "Draw tasks, then videos within each drawn task; a pair weighs the product of its two videos' counts."
     missing = [c for c in ("a", "b", "task") if c not in pairs_df]
-    if missing or not len(pairs_df): raise ValueError(f"bootstrap_weights: need rows and columns a, b, task; got {len(pairs_df)} rows without {missing}; pass the pairs table")
+    if missing or not len(pairs_df):
+        raise ValueError(f"bootstrap_weights: need rows and columns a, b, task; got {len(pairs_df)} rows without {missing}; pass the pairs table")
     rng = np.random.default_rng(seed)
     a, b, cluster = _clusters(pairs_df)
     n_clusters = int(cluster.max()) + 1
@@ -144,7 +149,7 @@ def bootstrap_weights(
         weight_rp[hit[:, None], pairs] = np.add.reduceat(product, np.searchsorted(rows, hit), axis=0)
     return weight_rp
 
-# %% ../nbs/30_metrics.ipynb #76413a7e
+# %% ../nbs/30_metrics.ipynb #4dc84c2c
 def _interval(
     func:str, # name of the caller, for the message
     value:float, # the statistic on all pairs
@@ -159,7 +164,7 @@ def _interval(
     low, high = np.quantile(good, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(value), float(low), float(high))
 
-# %% ../nbs/30_metrics.ipynb #e76fb304
+# %% ../nbs/30_metrics.ipynb #e00f0a16
 def bootstrap_draws(
     pairs_df:pd.DataFrame, # columns a, b, task, same and the distance columns
     columns:Sequence[str], # names of the distance columns
@@ -168,12 +173,14 @@ def bootstrap_draws(
 )->pd.DataFrame: # (n, len(columns)) AUC of each column on each resample, NaN where undefined (ours)
     "AUC on resampled tasks and videos, a hundred resamples at a time."
     missing = [c for c in (*columns, "same") if c not in pairs_df]
-    if missing or n < 1: raise ValueError(f"bootstrap_draws: need n >= 1 and columns {[*columns, 'same']}; got n={n} without {missing}; merge the distances into the pairs table")
+    if missing or n < 1:
+        raise ValueError(f"bootstrap_draws: need n >= 1 and columns {[*columns, 'same']}; got n={n} without {missing}; "
+                         "merge the distances into the pairs table")
     sizes = [min(100, n - i) for i in range(0, n, 100)]
     blocks = [bootstrap_weights(pairs_df, size, child) for size, child in zip(sizes, np.random.SeedSequence(seed).spawn(len(sizes)), strict=True)]
     return pd.DataFrame({c: np.concatenate([weighted_auc(pairs_df[c], pairs_df["same"], block) for block in blocks]) for c in columns})
 
-# %% ../nbs/30_metrics.ipynb #4cdc945f
+# %% ../nbs/30_metrics.ipynb #c62f7956
 def bootstrap_auc(
     pairs_df:pd.DataFrame, # columns a, b, task, same and the distance
     column:str="distance", # name of the distance column
@@ -185,7 +192,7 @@ def bootstrap_auc(
     draws = bootstrap_draws(pairs_df, [column], n, seed)[column].to_numpy()
     return _interval("bootstrap_auc", auc(pairs_df[column], pairs_df["same"]), draws, level)
 
-# %% ../nbs/30_metrics.ipynb #3c07866f
+# %% ../nbs/30_metrics.ipynb #c37f96b5
 def paired_bootstrap(
     pairs_df:pd.DataFrame, # columns a, b, task, same and both distances
     column1:str, # distance column of the one method
@@ -199,7 +206,7 @@ def paired_bootstrap(
     value = auc(pairs_df[column1], pairs_df["same"]) - auc(pairs_df[column2], pairs_df["same"])
     return _interval("paired_bootstrap", value, (draws[column1] - draws[column2]).to_numpy(), level)
 
-# %% ../nbs/30_metrics.ipynb #4540aa29
+# %% ../nbs/30_metrics.ipynb #b36f8aba
 def auc_table(
     pairs_df:pd.DataFrame, # columns a, b, task, same, kind and the distances
     columns:Sequence[str], # distance column of every method, in the order of the rows
@@ -211,7 +218,7 @@ def auc_table(
                  **auc_by_type(pairs_df[c], pairs_df["same"], pairs_df["kind"])) for c in columns]
     return pd.DataFrame(rows)
 
-# %% ../nbs/30_metrics.ipynb #9defb44c
+# %% ../nbs/30_metrics.ipynb #96443bf6
 def step_labels(
     bounds, # (K+1,) ascending ints from 0 to T
     T:int, # frames
@@ -222,7 +229,7 @@ def step_labels(
         raise ValueError(f"step_labels: need ascending boundaries from 0 to T={T}; got {bounds.tolist()}; a step holds at least one frame")
     return np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
 
-# %% ../nbs/30_metrics.ipynb #ed504cf9
+# %% ../nbs/30_metrics.ipynb #937ac604
 def frame_accuracy(
     bounds_pred, # (K+1,) mined boundaries, 0 to T
     labels_true, # (T,) true step 0..K-1 in order of occurrence, -1 = idle
@@ -233,7 +240,7 @@ def frame_accuracy(
     if not busy.any(): raise ValueError("frame_accuracy: need a frame inside a true step; got none; look at the truth of this video")
     return float((step_labels(bounds_pred, len(labels_true)) == labels_true)[busy].mean())
 
-# %% ../nbs/30_metrics.ipynb #09132c41
+# %% ../nbs/30_metrics.ipynb #b065678d
 def boundary_f1(
     bounds_pred, # (K+1,) mined boundaries
     bounds_true, # (J+1,) true boundaries, same unit
@@ -249,18 +256,19 @@ def boundary_f1(
         else: j += 1
     return 2 * hits / (len(pred) + len(true)) if len(pred) + len(true) else 1.0
 
-# %% ../nbs/30_metrics.ipynb #44aeb439
+# %% ../nbs/30_metrics.ipynb #89035b10
 def mean_cosine(
     F_td:np.ndarray, # (T,d) frame features
 )->float: # -1..1; 1 = all frames point one way (ours)
     "Mean cosine of two different frames of a video."
     F_td = np.asarray(F_td, dtype=np.float64)
     norm = np.linalg.norm(F_td, axis=1)
-    if len(F_td) < 2 or not (norm > 0).all(): raise ValueError(f"mean_cosine: need two or more frames, none zero; got {F_td.shape} with {int((norm == 0).sum())} zero; look at the encoder's output")
+    if len(F_td) < 2 or not (norm > 0).all():
+        raise ValueError(f"mean_cosine: need two or more frames, none zero; got {F_td.shape} with {int((norm == 0).sum())} zero; look at the encoder's output")
     total = ((F_td / norm[:, None]).sum(0)**2).sum()
     return float((total - len(F_td)) / (len(F_td) * (len(F_td) - 1)))
 
-# %% ../nbs/30_metrics.ipynb #4b5a8431
+# %% ../nbs/30_metrics.ipynb #51e573fb
 def effective_rank(
     F_td:np.ndarray, # (T,d) frame features
 )->float: # 1..min(T,d); 1 = all frames point one way (Roy & Vetterli 2007, not centred)
@@ -270,21 +278,23 @@ def effective_rank(
     share = values[values > 0] / values.sum()
     return float(np.exp(-(share * np.log(share)).sum()))
 
-# %% ../nbs/30_metrics.ipynb #9834c7c1
+# %% ../nbs/30_metrics.ipynb #0c70364a
 def largest_block(
     bounds1, # (K+1,) boundaries in video 1
     bounds2, # (K+1,) boundaries in video 2
 )->float: # 1/K..1; near 1 = one step has swallowed both videos (ours)
     "Share of the frames of both videos inside the largest block."
     bounds1, bounds2 = np.asarray(bounds1), np.asarray(bounds2)
-    if bounds1.shape != bounds2.shape: raise ValueError(f"largest_block: need the same number of steps in both; got {bounds1.shape} and {bounds2.shape}; pass the two of one mining")
+    if bounds1.shape != bounds2.shape:
+        raise ValueError(f"largest_block: need the same number of steps in both; got {bounds1.shape} and {bounds2.shape}; pass the two of one mining")
     return float((np.diff(bounds1) + np.diff(bounds2)).max() / (bounds1[-1] + bounds2[-1]))
 
-# %% ../nbs/30_metrics.ipynb #ef5e7feb
+# %% ../nbs/30_metrics.ipynb #ef86f9e1
 def assignment_entropy(
     W_tk:np.ndarray, # (T,K) frame-to-step matrix, rows sum to 1
 )->float: # 0..1; 1 = frames know nothing of steps, 0 = every frame certain (ours)
     "Mean entropy of the rows relative to log K."
     W_tk = np.asarray(W_tk, dtype=np.float64)
-    if W_tk.ndim != 2 or W_tk.shape[1] < 2 or not np.allclose(W_tk.sum(1), 1): raise ValueError(f"assignment_entropy: need (T,K>=2) with rows that sum to 1; got {W_tk.shape}; apply softmax first")
+    if W_tk.ndim != 2 or W_tk.shape[1] < 2 or not np.allclose(W_tk.sum(1), 1):
+        raise ValueError(f"assignment_entropy: need (T,K>=2) with rows that sum to 1; got {W_tk.shape}; apply softmax first")
     return float(-(W_tk * np.log(np.where(W_tk > 0, W_tk, 1.0))).sum(1).mean() / np.log(W_tk.shape[1]))

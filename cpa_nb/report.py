@@ -7,7 +7,7 @@ __all__ = ['agrees', 'PairView', 'clock', 'weakest_step', 'verdict_sentence', 'd
            'matrix_svg', 'alignment_svg', 'gauge_svg', 'pair_section', 'pair_page', 'bars_svg', 'results_section',
            'curve_svg', 'demo_page']
 
-# %% ../nbs/45_report.ipynb #a7e78cec
+# %% ../nbs/45_report.ipynb #60ce451c
 import base64
 import io
 import os
@@ -25,7 +25,7 @@ from PIL import Image
 from .alignment import align_path
 from .plotting import _similarity, step_colors
 
-# %% ../nbs/45_report.ipynb #efd9f785
+# %% ../nbs/45_report.ipynb #243112b3
 class PairView(NamedTuple):
     "Everything a page says about two videos; nothing on the page is computed from anything else."
     name_a: str # what to call the first video
@@ -50,7 +50,7 @@ class PairView(NamedTuple):
     warnings: list # sentences for the reader
     steps: pd.DataFrame # a row per coarse step: step, start_a, end_a, start_b, end_b (seconds), agreement 0..1
 
-# %% ../nbs/45_report.ipynb #8fafeae1
+# %% ../nbs/45_report.ipynb #b0d4e5ac
 def _check_view(
     view:PairView, # what came from outside
 )->None: # raises ValueError (ours)
@@ -59,19 +59,23 @@ def _check_view(
     K, J = len(view.bounds1) - 1, len(view.shown1) - 1
     want = dict(W12_tk=(T, K), W21_uk=(U, K), bounds2=(K + 1,), shown2=(J + 1,), times_a=(T,), times_b=(U,))
     for name, shape in want.items():
-        if np.shape(getattr(view, name)) != shape: raise ValueError(f"PairView: need {name} of shape {shape}; got {np.shape(getattr(view, name))}; take all from one comparison")
+        if np.shape(getattr(view, name)) != shape:
+            raise ValueError(f"PairView: need {name} of shape {shape}; got {np.shape(getattr(view, name))}; take all from one comparison")
     for name, end in dict(bounds1=T, bounds2=U, shown1=T, shown2=U).items():
         b = np.asarray(getattr(view, name))
-        if b[0] != 0 or b[-1] != end or (np.diff(b) < 1).any(): raise ValueError(f"PairView: need {name} ascending from 0 to {end}; got {b.tolist()}; take it from mine_steps")
+        if b[0] != 0 or b[-1] != end or (np.diff(b) < 1).any():
+            raise ValueError(f"PairView: need {name} ascending from 0 to {end}; got {b.tolist()}; take it from mine_steps")
     for name, n in dict(frames_a=T, frames_b=U).items():
         f = getattr(view, name)
         if f is not None and (f.ndim != 4 or f.shape[0] != n or f.shape[3] != 3 or f.dtype != np.uint8):
             raise ValueError(f"PairView: need {name} ({n},h,w,3) uint8 or None; got {f.shape} {f.dtype}; pass the sampled frames")
     if not np.isfinite(view.distance): raise ValueError(f"PairView: need a finite distance; got {view.distance}; a video of fewer frames than steps has none")
-    if view.verdict not in ("same", "different", "uncalibrated"): raise ValueError(f"PairView: need verdict same, different or uncalibrated; got {view.verdict!r}; see PairView")
-    if len(view.steps) != J: raise ValueError(f"PairView: need one row in steps for each of {J} coarse steps; got {len(view.steps)}; build both from shown1, shown2")
+    if view.verdict not in ("same", "different", "uncalibrated"):
+        raise ValueError(f"PairView: need verdict same, different or uncalibrated; got {view.verdict!r}; see PairView")
+    if len(view.steps) != J:
+        raise ValueError(f"PairView: need one row in steps for each of {J} coarse steps; got {len(view.steps)}; build both from shown1, shown2")
 
-# %% ../nbs/45_report.ipynb #fc474527
+# %% ../nbs/45_report.ipynb #30e71938
 def clock(
     seconds:float, # time in a video, >= 0
 )->str: # m:ss.s, or h:mm:ss from one hour on (ours)
@@ -80,7 +84,7 @@ def clock(
     if tenths >= 36000: return f"{tenths // 36000}:{tenths // 600 % 60:02d}:{tenths // 10 % 60:02d}"
     return f"{tenths // 600}:{tenths // 10 % 60:02d}.{tenths % 10}"
 
-# %% ../nbs/45_report.ipynb #8aa1ce1a
+# %% ../nbs/45_report.ipynb #892968a9
 agrees = .5 # a step with at least this agreement counts as agreeing
 
 def weakest_step(
@@ -88,7 +92,7 @@ def weakest_step(
 )->dict|None: # that row of `steps`, None when no step has an agreement (ours)
     "Where the two part ways: the coarse step with the lowest agreement."
     agreement = view.steps["agreement"].astype(float)
-    return None if agreement.isna().all() else view.steps.to_dict("records")[int(agreement.to_numpy().argmin())]
+    return None if agreement.isna().all() else view.steps.to_dict("records")[int(np.nanargmin(agreement))]
 
 def verdict_sentence(
     view:PairView, # two videos compared
@@ -99,11 +103,12 @@ def verdict_sentence(
     sure = f" The estimated probability that they are the same is {100 * view.probability:.0f} %." if np.isfinite(view.probability) else ""
     weak = weakest_step(view)
     if weak is None: return verdict + sure
-    if weak["agreement"] >= agrees: return f"{verdict}{sure} No step stands out: the least agreement is {100 * weak['agreement']:.0f} %, at step {weak['step']}."
+    if weak["agreement"] >= agrees:
+        return f"{verdict}{sure} No step stands out: the least agreement is {100 * weak['agreement']:.0f} %, at step {weak['step']}."
     return (f"{verdict}{sure} They part ways most at step {weak['step']}: {clock(weak['start_a'])} to {clock(weak['end_a'])} in A "
             f"against {clock(weak['start_b'])} to {clock(weak['end_b'])} in B, agreement {100 * weak['agreement']:.0f} %.")
 
-# %% ../nbs/45_report.ipynb #703fcf5f
+# %% ../nbs/45_report.ipynb #7c8c27ed
 def data_uri(
     pixels:np.ndarray, # (h,w,3) uint8
     kind:str="PNG", # PNG for drawings, JPEG for photographs
@@ -125,7 +130,7 @@ def thumbnail(
     picture = Image.fromarray(frame).resize((max(1, round(frame.shape[1] * h / frame.shape[0])), h), Image.Resampling.BOX)
     return data_uri(np.asarray(picture), "PNG" if frames == "blur" else "JPEG")
 
-# %% ../nbs/45_report.ipynb #6ad75e7a
+# %% ../nbs/45_report.ipynb #0decc7bb
 _ink, _soft, _line, _paper = "var(--ink,#24303d)", "var(--soft,#6b7785)", "var(--line,#d5dce3)", "var(--paper,#ffffff)"
 
 def _on(
@@ -171,7 +176,7 @@ def _rect(
     inner = f"<title>{Markup.escape(title)}</title>" if title else ""
     return f'<rect x="{x:.1f}" y="{y:.1f}" width="{max(w, 0):.1f}" height="{max(h, 0):.1f}" rx="{r:g}" style="{style}">{inner}</rect>'
 
-# %% ../nbs/45_report.ipynb #a941e7d2
+# %% ../nbs/45_report.ipynb #a4adf05b
 def _frame_colors(
     bounds, # (J+1,) boundaries, 0 to T
 )->list: # (T,) hex (ours)
@@ -194,12 +199,12 @@ def _film(
     tall = (cell - 2) * h / w
     for n, t in enumerate(np.linspace(0, T - 1, min(T, 16)).round().astype(int)):
         x = n * cell + 1
-        parts.append(f'<image x="{x:.1f}" y="{y:.1f}" width="{cell - 2:.1f}" height="{tall:.1f}" preserveAspectRatio="none" href="{thumbnail(frames_thwc[t], frames)}">'
-                     f'<title>{name}, {clock(times_t[t])}</title></image>')
+        parts.append(f'<image x="{x:.1f}" y="{y:.1f}" width="{cell - 2:.1f}" height="{tall:.1f}" preserveAspectRatio="none" '
+                     f'href="{thumbnail(frames_thwc[t], frames)}"><title>{name}, {clock(times_t[t])}</title></image>')
         parts.append(_rect(x, y + tall, cell - 2, 3, f"fill:{colors_t[t]}"))
     return "".join(parts)
 
-# %% ../nbs/45_report.ipynb #771e5d9d
+# %% ../nbs/45_report.ipynb #ef903662
 def _bar(
     start, # (J,) seconds
     end, # (J,) seconds
@@ -216,7 +221,7 @@ def _bar(
         if w > 16: parts.append(_text(x + w / 2, y + 18, str(k + 1), 14, "middle", _on(color), 600))
     return "".join(parts)
 
-# %% ../nbs/45_report.ipynb #dcc742d2
+# %% ../nbs/45_report.ipynb #d699c038
 def _ribbons(
     steps:pd.DataFrame, # start_a, end_a, start_b, end_b, agreement
     durations:tuple, # seconds of A and B
@@ -230,13 +235,15 @@ def _ribbons(
         a0, a1 = row.start_a / durations[0] * width, row.end_a / durations[0] * width
         b0, b1 = row.start_b / durations[1] * width, row.end_b / durations[1] * width
         good = agrees if pd.isna(row.agreement) else float(row.agreement)
-        edge = f"fill:{to_hex(color)};fill-opacity:{.08 + .34 * good:.2f}" + ("" if good >= agrees else f";stroke:{to_hex(color)};stroke-opacity:.8;stroke-dasharray:4 4")
+        broken = "" if good >= agrees else f";stroke:{to_hex(color)};stroke-opacity:.8;stroke-dasharray:4 4"
         parts.append(f'<path d="M{a0:.1f},{top:.1f} C{a0:.1f},{mid:.1f} {b0:.1f},{mid:.1f} {b0:.1f},{bottom:.1f} L{b1:.1f},{bottom:.1f} '
-                     f'C{b1:.1f},{mid:.1f} {a1:.1f},{mid:.1f} {a1:.1f},{top:.1f} Z" style="{edge}"><title>step {row.step}: {100 * good:.0f} % agreement</title></path>')
+                     f'C{b1:.1f},{mid:.1f} {a1:.1f},{mid:.1f} {a1:.1f},{top:.1f} Z" '
+                     f'style="fill:{to_hex(color)};fill-opacity:{.08 + .34 * good:.2f}{broken}">'
+                     f'<title>step {row.step}, agreement {"unknown" if pd.isna(row.agreement) else f"{100 * good:.0f} %"}</title></path>')
         if good < agrees: parts.append(_text((a0 + a1 + b0 + b1) / 4, mid + 5, "≠", 18, "middle", _ink, 600))
     return "".join(parts)
 
-# %% ../nbs/45_report.ipynb #533a36ae
+# %% ../nbs/45_report.ipynb #27b6e264
 def timeline_svg(
     view:PairView, # two videos compared
     frames:str="show", # none, blur, show
@@ -252,7 +259,7 @@ def timeline_svg(
         _text(0, bar_b + 26 + b + 18, f"B  {view.name_b}", 14, weight=600), _text(width, bar_b + 26 + b + 18, clock(view.duration_b), 13, "end", _soft))
     return _svg(width, bar_b + 26 + b + 24, f"Time lines of {view.name_a} and {view.name_b}, {len(s)} steps each", *parts)
 
-# %% ../nbs/45_report.ipynb #bf390266
+# %% ../nbs/45_report.ipynb #328ab280
 def _heat(
     M:np.ndarray, # (rows, columns) values >= 0
     x:float, # left
@@ -266,7 +273,7 @@ def _heat(
     return (f'<image class="heat" x="{x:g}" y="{y:g}" width="{w:g}" height="{h:g}" preserveAspectRatio="none" '
             f'style="image-rendering:pixelated" href="{data_uri(pixels)}"/>')
 
-# %% ../nbs/45_report.ipynb #7a65cd63
+# %% ../nbs/45_report.ipynb #861784e2
 def _edges(
     rows_t:list, # hex colour of every row
     columns_k:list, # hex colour of every column
@@ -277,25 +284,29 @@ def _edges(
 )->list: # elements (ours)
     "Coloured margins that tie rows and columns to the coarse steps, and the names of both axes."
     cy, cx = side / len(rows_t), side / len(columns_k)
-    parts = [_rect(left - 8, top + t * cy, 5, cy, f"fill:{c}") for t, c in enumerate(rows_t)] + [_rect(left + k * cx, top - 8, cx, 5, f"fill:{c}") for k, c in enumerate(columns_k)]
+    parts = [_rect(left - 8, top + t * cy, 5, cy, f"fill:{c}") for t, c in enumerate(rows_t)]
+    parts += [_rect(left + k * cx, top - 8, cx, 5, f"fill:{c}") for k, c in enumerate(columns_k)]
     return parts + [_text(left + side / 2, 12, words[1], 12, "middle", _soft),
                     f'<g transform="translate(12,{top + side / 2}) rotate(-90)">{_text(0, 0, words[0], 12, "middle", _soft)}</g>']
 
-# %% ../nbs/45_report.ipynb #d45f411f
+# %% ../nbs/45_report.ipynb #c9a39c97
 def matrix_svg(
     view:PairView, # two videos compared
 )->str: # svg (Fig. 3 of the paper, with the steps shown to people on top)
     "The similarity of every two frames with the blocks that the mining chose."
     T, U = np.shape(view.M_tu)
     side, left, top = 300, 26, 26
-    def block(a, x, b, y, style, title=""): return _rect(left + b * side / U, top + a * side / T, (y - b) * side / U, (x - a) * side / T, style, title)
-    fine = [block(*box, f"fill:none;stroke:{_soft};stroke-width:1") for box in zip(view.bounds1[:-1], view.bounds1[1:], view.bounds2[:-1], view.bounds2[1:], strict=True)]
-    coarse = [block(*box, f"fill:none;stroke:{to_hex(color)};stroke-width:3", f"step {k + 1}") for k, (*box, color) in
-              enumerate(zip(view.shown1[:-1], view.shown1[1:], view.shown2[:-1], view.shown2[1:], step_colors(len(view.shown1) - 1), strict=True))]
+    def blocks(b1, b2, colors, width):
+        "Outlines of the blocks of one partition."
+        y, x = top + np.asarray(b1) * side / T, left + np.asarray(b2) * side / U
+        return [_rect(x[k], y[k], x[k+1] - x[k], y[k+1] - y[k], f"fill:none;stroke:{c};stroke-width:{width}", f"block {k + 1}") for k, c in enumerate(colors)]
+    fine = blocks(view.bounds1, view.bounds2, [_soft] * (len(view.bounds1) - 1), 1)
+    coarse = blocks(view.shown1, view.shown2, [to_hex(c) for c in step_colors(len(view.shown1) - 1)], 3)
     edges = _edges(_frame_colors(view.shown1), _frame_colors(view.shown2), left, top, side, ("frames of A", "frames of B"))
-    return _svg(side + left + 4, side + top + 4, f"Similarity of the frames of A and B with {len(coarse)} blocks", _heat(view.M_tu, left, top, side, side), *fine, *coarse, *edges)
+    return _svg(side + left + 4, side + top + 4, f"Similarity of the frames of A and B with {len(coarse)} blocks",
+                _heat(view.M_tu, left, top, side, side), *fine, *coarse, *edges)
 
-# %% ../nbs/45_report.ipynb #cebc3bb1
+# %% ../nbs/45_report.ipynb #a36adb60
 def alignment_svg(
     W_tk:np.ndarray, # (T,K) frame-to-step matrix, rows sum to 1
     shown, # (J+1,) coarse steps of the video whose frames run downward
@@ -313,10 +324,11 @@ def alignment_svg(
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in xy)
     line = "".join(f'<polyline points="{points}" style="fill:none;stroke:{c};stroke-width:{w}"/>' for c, w in ((_paper, 4), (_ink, 1.5)))
     dots = [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" style="fill:{c};stroke:{_paper};stroke-width:1"/>' for (x, y), c in zip(xy, rows, strict=True)]
-    return _svg(side + left + 4, side + top + 4, f"Frames of {words[0]} aligned to {K} fine steps of {words[1]}", _heat(W_tk, left, top, side, side), line, *dots,
+    return _svg(side + left + 4, side + top + 4, f"Frames of {words[0]} aligned to {K} fine steps of {words[1]}",
+                _heat(W_tk, left, top, side, side), line, *dots,
                 *_edges(rows, columns, left, top, side, (f"frames of {words[0]}", f"fine steps of {words[1]}")))
 
-# %% ../nbs/45_report.ipynb #5232b932
+# %% ../nbs/45_report.ipynb #923d449a
 def gauge_svg(
     view:PairView, # two videos compared
 )->str: # svg (ours)
@@ -335,10 +347,12 @@ def gauge_svg(
               _text(x(view.distance), 18, f"distance {view.distance:.3g}", 14, near(view.distance), weight=600)]
     return _svg(width, 68 if limit else 50, f"Distance {view.distance:.3g}, " + (f"threshold {view.threshold:.3g}" if limit else "no threshold"), *parts)
 
-# %% ../nbs/45_report.ipynb #b6049e32
+# %% ../nbs/45_report.ipynb #294f5b97
 _css = """
-:root{color-scheme:light dark;--ink:#1f2a35;--soft:#66727f;--line:#dde3e9;--paper:#fff;--page:#f5f7f9;--same:#2f7d53;--different:#b5482f;--unknown:#5b6b7c;--note:#8a6d1a}
-@media (prefers-color-scheme:dark){:root{--ink:#e6ebf0;--soft:#9aa7b4;--line:#35414d;--paper:#1b232c;--page:#12181e;--same:#5fbf8a;--different:#e88366;--unknown:#9db0c3;--note:#d8b64c}
+:root{color-scheme:light dark;--ink:#1f2a35;--soft:#66727f;--line:#dde3e9;--paper:#fff;--page:#f5f7f9;--same:#2f7d53;--different:#b5482f;--unknown:#5b6b7c;
+--note:#8a6d1a}
+@media (prefers-color-scheme:dark){:root{--ink:#e6ebf0;--soft:#9aa7b4;--line:#35414d;--paper:#1b232c;--page:#12181e;--same:#5fbf8a;--different:#e88366;
+--unknown:#9db0c3;--note:#d8b64c}
 .heat{filter:invert(1) hue-rotate(180deg)}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
@@ -361,20 +375,24 @@ th{text-align:left;font-weight:600;color:var(--soft);font-size:.82rem;padding:6p
 td{padding:7px 10px 7px 0;border-bottom:1px solid var(--line);vertical-align:middle}
 td.num,th.num{text-align:right}td span.t{white-space:nowrap;display:inline-block}
 .chip{display:inline-block;min-width:1.7em;padding:0 .4em;border-radius:6px;font-weight:600;text-align:center}
-.apart{display:grid;grid-template-columns:1fr 1fr;gap:14px;max-width:720px;margin-top:10px}.apart div{display:grid;grid-auto-flow:column;grid-auto-columns:1fr;gap:3px;border-bottom:4px solid var(--step)}.apart img{width:100%;display:block;border-radius:4px 4px 0 0}
-.meter{position:relative;height:9px;border-radius:5px;background:var(--line);min-width:90px}.meter i{display:block;height:100%;border-radius:5px;background:var(--unknown)}
+.apart{display:grid;grid-template-columns:1fr 1fr;gap:14px;max-width:720px;margin-top:10px}.apart div{display:grid;grid-auto-flow:column;
+grid-auto-columns:1fr;gap:3px;border-bottom:4px solid var(--step)}.apart img{width:100%;display:block;border-radius:4px 4px 0 0}
+.meter{position:relative;height:9px;border-radius:5px;background:var(--line);min-width:90px}.meter i{display:block;height:100%;border-radius:5px;
+background:var(--unknown)}
 tr.weak td{background:color-mix(in srgb,var(--different) 9%,transparent)}
 img.thumb{height:44px;border-radius:4px;vertical-align:middle;margin-right:8px}
-.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:16px 0}.facts div{background:var(--paper);border:1px solid var(--line);border-radius:10px;padding:10px 14px}
+.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:16px 0}.facts div{background:var(--paper);
+border:1px solid var(--line);border-radius:10px;padding:10px 14px}
 .facts b{display:block;font-size:1.25rem;line-height:1.3}.facts span{color:var(--soft);font-size:.85rem}
-@media (max-width:560px){main{padding:16px 12px 40px}section.pair,section.card{padding:16px 14px}h1{font-size:1.4rem}.verdict strong{font-size:1.25rem}img.thumb{display:none}td,th{padding-right:8px}.meter{min-width:56px}}
+@media (max-width:560px){main{padding:16px 12px 40px}section.pair,section.card{padding:16px 14px}h1{font-size:1.4rem}.verdict strong{font-size:1.25rem}
+img.thumb{display:none}td,th{padding-right:8px}.meter{min-width:56px}}
 @media print{body{background:#fff}section.pair,section.card{break-inside:avoid}}
 """
 _env = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
 _env.filters["clock"] = clock
 _env.filters["percent"] = lambda v, digits=0: "–" if pd.isna(v) else f"{100 * v:.{digits}f}"
 
-# %% ../nbs/45_report.ipynb #1c80cd2f
+# %% ../nbs/45_report.ipynb #49cfb9b8
 def _apart(
     view:PairView, # two videos compared
     frames:str, # none, blur, show
@@ -382,14 +400,15 @@ def _apart(
     "Frames of the step with the lowest agreement, from the start, the middle and the end of it."
     weak = weakest_step(view)
     if frames == "none" or weak is None or weak["agreement"] >= agrees: return None
-    k, sides = int(view.steps["agreement"].astype(float).to_numpy().argmin()), []
+    k, sides = int(np.nanargmin(view.steps["agreement"].astype(float))), []
     for name, film, bounds, times in (("A", view.frames_a, view.shown1, view.times_a), ("B", view.frames_b, view.shown2, view.times_b)):
         if film is None: return None
         chosen = np.unique(np.linspace(bounds[k], bounds[k+1] - 1, 3).round().astype(int))
-        sides.append(dict(name=name, first=times[chosen[0]], last=times[chosen[-1]], images=[(thumbnail(film[t], frames, 180), clock(times[t])) for t in chosen]))
+        images = [(thumbnail(film[t], frames, 180), clock(times[t])) for t in chosen]
+        sides.append(dict(name=name, first=times[chosen[0]], last=times[chosen[-1]], images=images))
     return dict(step=weak["step"], color=to_hex(step_colors(k + 1)[k]), sides=sides)
 
-# %% ../nbs/45_report.ipynb #491a074b
+# %% ../nbs/45_report.ipynb #65222b42
 def _step_rows(
     view:PairView, # two videos compared
     frames:str, # none, blur, show
@@ -400,28 +419,34 @@ def _step_rows(
                        image_a=middle(view.frames_a, view.shown1, k), image_b=middle(view.frames_b, view.shown2, k))
             for k, (row, color) in enumerate(zip(view.steps.to_dict("records"), step_colors(len(view.steps)), strict=True))]
 
-# %% ../nbs/45_report.ipynb #8a8fbcd7
+# %% ../nbs/45_report.ipynb #f1bd6a76
 _pair_html = _env.from_string("""
 <section class="pair {{ v.verdict }}">
 <div class="verdict"><span class="sign" aria-hidden="true">{{ sign }}</span><strong>{{ headline }}</strong><p>{{ sentence }}</p></div>
 <div class="gauge">{{ gauge }}</div>
 {% for w in v.warnings %}<p class="warn">{{ w }}</p>{% endfor %}
 {% if apart %}<h3>Where they part ways: step {{ apart.step }}</h3>
-<div class="apart" style="--step:{{ apart.color }}">{% for s in apart.sides %}<figure><div>{% for image, time in s.images %}<img src="{{ image }}" alt="{{ s.name }} at {{ time }}">{% endfor %}</div>
+<div class="apart" style="--step:{{ apart.color }}">{% for s in apart.sides %}<figure><div>{% for image, time in s.images %}
+<img src="{{ image }}" alt="{{ s.name }} at {{ time }}">{% endfor %}</div>
 <figcaption>{{ s.name }}, {{ s.first|clock }} to {{ s.last|clock }}</figcaption></figure>{% endfor %}</div>{% endif %}
 <h3>Step by step</h3>
 <div class="scroll" tabindex="0">{{ timeline }}</div>
-<p class="soft">Each numbered bar is a step, found without being told what the steps are; a band joins the same step in both recordings. A pale band with a broken edge and ≠ marks a step that does not agree.</p>
+<p class="soft">Each numbered bar is a step, found without being told what the steps are; a band joins the same step in both recordings.
+A pale band with a broken edge and ≠ marks a step that does not agree.</p>
 <table><thead><tr><th>Step</th><th>in A</th><th>in B</th><th>Agreement</th><th class="num">%</th></tr></thead><tbody>
 {% for r in rows %}<tr{% if r.weak %} class="weak"{% endif %}><td><span class="chip" style="background:{{ r.color }};color:{{ r.on }}">{{ r.step }}</span></td>
-<td>{% if r.image_a %}<img class="thumb" src="{{ r.image_a }}" alt="A in the middle of step {{ r.step }}">{% endif %}<span class="t">{{ r.start_a|clock }} –</span> <span class="t">{{ r.end_a|clock }}</span></td>
-<td>{% if r.image_b %}<img class="thumb" src="{{ r.image_b }}" alt="B in the middle of step {{ r.step }}">{% endif %}<span class="t">{{ r.start_b|clock }} –</span> <span class="t">{{ r.end_b|clock }}</span></td>
+<td>{% if r.image_a %}<img class="thumb" src="{{ r.image_a }}" alt="A in the middle of step {{ r.step }}">{% endif %}
+<span class="t">{{ r.start_a|clock }} –</span> <span class="t">{{ r.end_a|clock }}</span></td>
+<td>{% if r.image_b %}<img class="thumb" src="{{ r.image_b }}" alt="B in the middle of step {{ r.step }}">{% endif %}
+<span class="t">{{ r.start_b|clock }} –</span> <span class="t">{{ r.end_b|clock }}</span></td>
 <td><div class="meter"><i style="width:{{ r.bar|percent }}%;background:{{ r.color }}"></i></div></td><td class="num">{{ r.agreement|percent }}</td></tr>
 {% endfor %}</tbody></table>
 <h3>The evidence</h3>
 <div class="trio">
-<figure>{{ matrix }}<figcaption>How alike every frame of A is to every frame of B; the stronger the tone, the more. Coloured outlines: the steps above. Thin ones: the {{ fine }} fine steps that the distance rests on.</figcaption></figure>
-<figure>{{ align_a }}<figcaption>Which fine step of B each frame of A resembles, and the best way through in order. Margins and dots have the colours of the steps above.</figcaption></figure>
+<figure>{{ matrix }}<figcaption>How alike every frame of A is to every frame of B; the stronger the tone, the more.
+Coloured outlines: the steps above. Thin ones: the {{ fine }} fine steps that the distance rests on.</figcaption></figure>
+<figure>{{ align_a }}<figcaption>Which fine step of B each frame of A resembles, and the best way through in order.
+Margins and dots have the colours of the steps above.</figcaption></figure>
 <figure>{{ align_b }}<figcaption>The same the other way round: frames of B against the fine steps of A.</figcaption></figure>
 </div></section>""")
 
@@ -431,16 +456,20 @@ def pair_section(
 )->str: # html of one section (ours)
     "Verdict, distance, time lines, step table and evidence of one pair."
     _check_view(view)
-    if frames not in ("none", "blur", "show"): raise ValueError(f"pair_section: need frames none, blur or show; got {frames!r}; choose what the page may reveal")
-    sign, headline = {"same": ("=", "Same procedure"), "different": ("≠", "Different procedures"), "uncalibrated": ("?", "No verdict: not calibrated")}[view.verdict]
-    drawings = dict(gauge=gauge_svg(view), timeline=timeline_svg(view, frames), matrix=matrix_svg(view), align_a=alignment_svg(view.W12_tk, view.shown1, view.bounds2, view.shown2),
+    if frames not in ("none", "blur", "show"):
+        raise ValueError(f"pair_section: need frames none, blur or show; got {frames!r}; choose what the page may reveal")
+    sign, headline = {"same": ("=", "Same procedure"), "different": ("≠", "Different procedures"),
+                      "uncalibrated": ("?", "No verdict: not calibrated")}[view.verdict]
+    drawings = dict(gauge=gauge_svg(view), timeline=timeline_svg(view, frames), matrix=matrix_svg(view),
+                    align_a=alignment_svg(view.W12_tk, view.shown1, view.bounds2, view.shown2),
                     align_b=alignment_svg(view.W21_uk, view.shown2, view.bounds1, view.shown1, ("B", "A")))
     return _pair_html.render(v=view, sign=sign, headline=headline, sentence=verdict_sentence(view), rows=_step_rows(view, frames), apart=_apart(view, frames),
         fine=len(view.bounds1) - 1, **{name: Markup(svg) for name, svg in drawings.items()})
 
-# %% ../nbs/45_report.ipynb #f0602cd9
+# %% ../nbs/45_report.ipynb #ddb1a24c
 _page_html = _env.from_string("""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>{{ title }}</title><style>{{ css }}</style></head>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
+<title>{{ title }}</title><style>{{ css }}</style></head>
 <body><main><h1>{{ title }}</h1>
 {{ body }}
 <footer><p>Made with cpa_nb. This page holds all it shows and loads nothing.</p></footer></main></body></html>
@@ -465,7 +494,7 @@ def _write_page(
         raise
     return path
 
-# %% ../nbs/45_report.ipynb #174b68d0
+# %% ../nbs/45_report.ipynb #cdc1d016
 def pair_page(
     view:PairView, # two videos compared
     path:str|Path, # html file to write
@@ -474,7 +503,7 @@ def pair_page(
     "One pair as a page of its own."
     return _write_page(path, f"{view.name_a} and {view.name_b}", pair_section(view, frames))
 
-# %% ../nbs/45_report.ipynb #9c475127
+# %% ../nbs/45_report.ipynb #1e9507af
 def _bar_row(
     row, # named tuple with method, auc, low, high
     y:float, # top
@@ -488,7 +517,8 @@ def _bar_row(
     if pd.isna(row.auc): return name + _text(left + 4, y + 15, "not run", 12, fill=_soft)
     bar = _rect(left, y + 3, x(row.auc) - left, 15, f"fill:{to_hex(step_colors(1)[0])};fill-opacity:{1 if strong else .55}", r=3)
     ends = "" if pd.isna(row.low) else f"M{x(row.low):.1f},{y + 10.5} H{x(row.high):.1f} M{x(row.low):.1f},{y + 6} v9 M{x(row.high):.1f},{y + 6} v9"
-    return name + bar + (f'<path d="{ends}" style="stroke:{_ink};stroke-width:1.6;fill:none"/>' if ends else "") + _text(width - 4, y + 15, f"{100 * row.auc:.1f}", 13, "end", weight=600)
+    whisker = f'<path d="{ends}" style="stroke:{_ink};stroke-width:1.6;fill:none"/>' if ends else ""
+    return name + bar + whisker + _text(width - 4, y + 15, f"{100 * row.auc:.1f}", 13, "end", weight=600)
 
 def bars_svg(
     table_df:pd.DataFrame, # method, auc, low, high in 0..1; NaN = not run
@@ -499,16 +529,18 @@ def bars_svg(
     least = float(np.nanmin(np.r_[.4, table_df[["auc", "low"]].to_numpy(dtype=float).ravel()]))
     first = int(np.floor(10 * least + 1e-9))
     def x(v): return left + (v - first / 10) / (1 - first / 10) * (width - left - 56)
-    parts = [f'<line x1="{x(v / 10):.1f}" x2="{x(v / 10):.1f}" y1="4" y2="{row * n + 6}" style="stroke:{_soft if v == 5 else _line}{";stroke-dasharray:4 3" if v == 5 else ""}"/>'
+    parts = [f'<path d="M{x(v / 10):.1f},4 v{row * n + 2}" style="stroke:{_soft if v == 5 else _line};stroke-dasharray:{"4 3" if v == 5 else "none"}"/>'
              + _text(x(v / 10), row * n + 22, "chance" if v == 5 else str(10 * v), 11, "middle", _soft) for v in range(first, 11)]
     best = table_df["auc"].max()
     parts += [_bar_row(r, i * row + 8, x, left, width, r.auc == best) for i, r in enumerate(table_df.itertuples())]
-    return _svg(width, row * n + 30, "AUC with interval: " + ", ".join(f"{r.method} {'not run' if pd.isna(r.auc) else f'{100 * r.auc:.1f}'}" for r in table_df.itertuples()), *parts)
+    label = ", ".join(f"{r.method} {'not run' if pd.isna(r.auc) else f'{100 * r.auc:.1f}'}" for r in table_df.itertuples())
+    return _svg(width, row * n + 30, f"AUC with interval: {label}", *parts)
 
-# %% ../nbs/45_report.ipynb #13f49be7
+# %% ../nbs/45_report.ipynb #2c1123c4
 _results_html = _env.from_string("""
 <section class="card"><h2>{{ title }}</h2><div>{{ bars }}</div>
-<p class="soft">AUC in %: how often a pair of different procedures is farther apart than a pair of the same. 50 is guessing, 100 is perfect. Lines: 95 % interval over tasks and videos.</p>
+<p class="soft">AUC in %: how often a pair of different procedures is farther apart than a pair of the same. 50 is guessing, 100 is perfect.
+Lines: 95 % interval over tasks and videos.</p>
 {% if kinds %}<div class="scroll"><table><thead><tr><th>Method</th>{% for k in kinds %}<th class="num">{{ k }}</th>{% endfor %}</tr></thead><tbody>
 {% for r in rows %}<tr><td>{{ r.method }}</td>{% for k in kinds %}<td class="num">{{ "not run" if r[k] != r[k] else r[k]|percent(1) }}</td>{% endfor %}</tr>
 {% endfor %}</tbody></table></div><p class="soft">AUC in % for each way in which the second procedure differs from the first.</p>{% endif %}
@@ -520,11 +552,12 @@ def results_section(
 )->str: # html of one section (ours)
     "Results as bars with intervals, and a table by kind of difference."
     missing = [c for c in ("method", "auc", "low", "high") if c not in table_df]
-    if missing or not len(table_df): raise ValueError(f"results_section: need rows with method, auc, low, high; got {len(table_df)} rows without {missing}; use auc_table")
+    if missing or not len(table_df):
+        raise ValueError(f"results_section: need rows with method, auc, low, high; got {len(table_df)} rows without {missing}; use auc_table")
     kinds = [c for c in table_df if c not in ("method", "auc", "low", "high")]
     return _results_html.render(title=title, bars=Markup(bars_svg(table_df)), kinds=kinds, rows=table_df.to_dict("records"))
 
-# %% ../nbs/45_report.ipynb #ac0eb32f
+# %% ../nbs/45_report.ipynb #8e706968
 def curve_svg(
     steps, # (n,) training step of every value
     values, # (n,) values, NaN where not measured
@@ -537,11 +570,12 @@ def curve_svg(
     px = 6 + (x - x.min()) / max(np.ptp(x), 1e-300) * 288
     py = 98 - (y - y.min()) / max(np.ptp(y), 1e-300) * 62
     points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(px, py, strict=True))
-    return _svg(300, 120, f"{name} from {y[0]:.3g} to {y[-1]:.3g}", _text(6, 16, name, 13, weight=600), _text(294, 16, f"{y[0]:.3g} → {y[-1]:.3g}", 12, "end", _soft),
-        f'<line x1="6" x2="294" y1="101" y2="101" style="stroke:{_line}"/><polyline points="{points}" style="fill:none;stroke:{to_hex(step_colors(1)[0])};stroke-width:2"/>',
+    return _svg(300, 120, f"{name} from {y[0]:.3g} to {y[-1]:.3g}",
+        _text(6, 16, name, 13, weight=600), _text(294, 16, f"{y[0]:.3g} → {y[-1]:.3g}", 12, "end", _soft), f'<path d="M6,101 H294" style="stroke:{_line}"/>',
+        f'<polyline points="{points}" style="fill:none;stroke:{to_hex(step_colors(1)[0])};stroke-width:2"/>',
         _text(6, 116, f"{x[0]:.0f}", 11, fill=_soft), _text(294, 116, f"step {x[-1]:.0f}", 11, "end", _soft))
 
-# %% ../nbs/45_report.ipynb #e9d514e3
+# %% ../nbs/45_report.ipynb #675dae14
 _demo_html = _env.from_string("""
 <div class="facts">{% for name, value in facts.items() %}<div><b>{{ value }}</b><span>{{ name }}</span></div>{% endfor %}</div>
 <h2>Two recordings of one procedure</h2>{{ positive }}
