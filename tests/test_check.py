@@ -61,7 +61,7 @@ def chapter(cells, stem="05_five"): return Path("nbs") / f"{stem}.ipynb", book(c
 
 
 # ---- the sound repository passes --------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", ["export", "clean", "chapters", "outputs", "docs", "ruff", "mypy", "wheel", "notebooks"])
+@pytest.mark.parametrize("name", ["export", "clean", "chapters", "outputs", "docs", "style", "ruff", "mypy", "wheel", "notebooks"])
 def test_sound_repository_passes(toy, check, name):
     res = check.checks[name](toy)
     assert res.problems == [] and res.failed == 0 and res.passed >= 1
@@ -69,16 +69,23 @@ def test_sound_repository_passes(toy, check, name):
 
 def test_main_prints_the_sum_last_and_fails_when_anything_does(toy, check, capsys):
     assert check.main(["chapters", "outputs"], toy) == 0
-    assert capsys.readouterr().out.splitlines()[-1] == "2 passed, 0 failed, 0 skipped"
+    assert capsys.readouterr().out.splitlines()[-1] == "3 passed, 0 failed, 0 skipped"
     save(toy / "nbs" / "03_three.ipynb", [md("no title")])
     assert check.main(["chapters", "outputs"], toy) == 1
     out = capsys.readouterr().out.splitlines()
-    assert out[0].startswith("FAIL chapters") and out[-1] == "1 passed, 1 failed, 0 skipped"
+    assert out[0].startswith("FAIL chapters") and out[-1] == "2 passed, 1 failed, 0 skipped"
 
 
 def test_a_check_that_breaks_counts_as_failed(tmp_path, check, capsys):
     assert check.main(["export"], tmp_path) == 1  # no settings.ini there
-    assert capsys.readouterr().out.splitlines()[-1] == "0 passed, 1 failed, 0 skipped"
+    assert capsys.readouterr().out.splitlines()[-1] == "1 passed, 1 failed, 0 skipped"
+
+
+def test_litter_is_a_failure(toy, check, capsys, monkeypatch):
+    check.command(["git", "init", "-q"], toy)
+    monkeypatch.setitem(check.checks, "litter", lambda root: check.result((root / "left.txt").write_text("x") and []))
+    assert check.main(["litter"], toy) == 1
+    assert "changed by the checks: ?? left.txt" in capsys.readouterr().out
 
 
 # ---- export and clean -------------------------------------------------------------------------------------------------------------------
@@ -197,6 +204,14 @@ def test_docs(tmp_path, check, text, found):
     (tmp_path / "m.py").write_text(f"__all__ = ['f', 'C']\n{text}\n")
     bad = check.doc_problems(tmp_path / "m.py")
     assert (bad == []) if found is None else any(found in b for b in bad)
+
+
+def test_style(tmp_path, check):
+    path = tmp_path / "m.py"
+    path.write_text("#\n" * 6 + "def f():\n" + "    x = 1\n" * 29 + "@njit(cache=True)\ndef g():\n" + "    x = 1\n" * 39)
+    assert check.style_problems(path) == []
+    path.write_text("#\n" * 6 + "def f():\n" + "    x = 1\n" * 30 + "@njit(cache=True)\ndef g():\n" + "    x = 1\n" * 40 + "x" * 161)
+    assert [b.split(": ")[1].split(" has")[0] for b in check.style_problems(path)] == ["line 80", "f", "g"]
 
 
 # ---- running things -----------------------------------------------------------------------------------------------------------------------
