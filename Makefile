@@ -45,7 +45,7 @@ $(STAMP): settings.ini setup.py constraints.txt
 	  { echo "make: need Python $(MIN) or later; got $$($(PYTHON) --version 2>&1 | head -1); name one, as in: make $(MAKECMDGOALS) PYTHON=python$(MIN)" >&2; exit 1; }
 	@test -x $(BIN)/pip || { echo "making $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; }
 	@echo "installing pinned requirements into $(VENV) (PyTorch is large: 5 to 7 GB of disk, a few minutes)"
-	@$(PIP) -c constraints.txt pip "setuptools>=77" wheel
+	@$(PIP) -c constraints.txt pip setuptools wheel
 	@$(PIP) -c constraints.txt --no-build-isolation -e ".[dev]"
 	@touch $@
 	@echo "$(VENV) is ready"

@@ -48,9 +48,10 @@ def readme_files(root: Path, index: str) -> dict:
     nb.metadata["language_info"] = {"name": "python"}  # names the language of the code fences
     body, resources = MarkdownExporter().from_notebook_node(nb)
     files = {}
-    for name, data in resources.get("outputs", {}).items():
-        files[f"docs/images/index_{name}"] = data
-        body = body.replace(f"]({name})", f"](docs/images/index_{name})")
+    for i, (name, data) in enumerate(resources.get("outputs", {}).items(), 1):
+        picture = f"docs/images/index_{i}{Path(name).suffix}"
+        files[picture] = data
+        body = body.replace(f"![png]({name})", f"![what the code above draws]({picture})")
     body = re.sub(r"^#\|.*\n", "", body, flags=re.M)  # directives are for nbdev, not for readers
     body = re.sub(r"^<!-- (end of )?chapters -->\n", "", body, flags=re.M)
     body = re.sub(r"\]\((\d\d_\w+\.ipynb)", r"](nbs/\1", body).replace("](../", "](")
@@ -63,13 +64,15 @@ def stale(root: Path) -> list:
     "Paths whose content is not what the notebooks say."
     index = index_text(root)
     wanted = {"nbs/index.ipynb": index.encode(), **readme_files(root, index)}
-    return [p for p, data in wanted.items() if not (root / p).exists() or (root / p).read_bytes() != data]
+    extra = [p.relative_to(root).as_posix() for p in (root / "docs" / "images").glob("index_*")]
+    return [p for p, data in wanted.items() if not (root / p).exists() or (root / p).read_bytes() != data] + [p for p in extra if p not in wanted]
 
 
 def write(root: Path) -> list:
     "Bring index and README up to date; the paths that changed."
     changed = stale(root)
     index = index_text(root)
+    for p in (root / "docs" / "images").glob("index_*"): p.unlink()
     for p, data in {"nbs/index.ipynb": index.encode(), **readme_files(root, index)}.items():
         (root / p).parent.mkdir(parents=True, exist_ok=True)
         (root / p).write_bytes(data)
