@@ -5,20 +5,20 @@
 # %% auto #0
 __all__ = ['with_clip_difference', 'check_clips', 'ConvEncoder', 'FeatureEncoder', 'encoder_for', 'to_clips']
 
-# %% ../nbs/20_backbones.ipynb #cfe0e9d9
+# %% ../nbs/20_backbones.ipynb #eb8bb526
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-# %% ../nbs/20_backbones.ipynb #62847c4d
+# %% ../nbs/20_backbones.ipynb #dd3d67e4
 def with_clip_difference(
     x_btchw:Tensor, # clips, float (B,T,C,H,W)
 )->Tensor: # (B,T,2C,H,W): every frame, then the frame minus the mean frame of its clip
     "Put beside each frame its difference from the clip's mean frame (ours)."
     return torch.cat([x_btchw, x_btchw - x_btchw.mean(1, keepdim=True)], 2)
 
-# %% ../nbs/20_backbones.ipynb #f6bb174b
+# %% ../nbs/20_backbones.ipynb #7c48b17e
 def check_clips(
     x:Tensor, # what the caller gave
     n_dims:int, # axes it must have
@@ -32,20 +32,20 @@ def check_clips(
                          "add the batch axis, or build the encoder for this width")
     if 0 in x.shape: raise ValueError(f"{who}: need at least one clip and one frame; got shape {tuple(x.shape)}; check the frame indices")
 
-# %% ../nbs/20_backbones.ipynb #6634b555
+# %% ../nbs/20_backbones.ipynb #3111c565
 class ConvEncoder(nn.Module):
     "Small convolutional frame encoder, trained from scratch: uint8 RGB clips (B,T,3,H,W) -> (B,T,dim)."
     def __init__(self,
         dim:int=64, # width of the features
-        channels:tuple[int,...]=(24, 48, 64, 96), # channels after each stride-2 convolution
+        channels:tuple[int,...]=(32, 64, 96), # channels after each convolution
     ):
         super().__init__()
         self.dim = dim
         layers:list[nn.Module] = []
         before = 6                                                # RGB and its difference from the clip's mean
         for i,now in enumerate(channels):
-            size = 5 if i == 0 else 3
-            layers += [nn.Conv2d(before, now, size, stride=2, padding=size//2, bias=False), nn.BatchNorm2d(now), nn.ReLU()]
+            size, stride = (7, 4) if i == 0 else (3, 2)
+            layers += [nn.Conv2d(before, now, size, stride, padding=size//2, bias=False), nn.BatchNorm2d(now), nn.ReLU()]
             before = now
         self.trunk = nn.Sequential(*layers).to(memory_format=cast(torch.memory_format, torch.channels_last))
         self.out = nn.Linear(2*before, dim)
@@ -62,7 +62,7 @@ class ConvEncoder(nn.Module):
         y = torch.cat([y.mean((2, 3)), y.amax((2, 3))], 1)        # what is there on average, and what is there somewhere
         return self.out(y).unflatten(0, x.shape[:2])
 
-# %% ../nbs/20_backbones.ipynb #5c2b1bc4
+# %% ../nbs/20_backbones.ipynb #dd4caf0d
 class FeatureEncoder(nn.Module):
     "Per-frame perceptron for skeletons or precomputed features: (B,T,n_in) -> (B,T,dim)."
     def __init__(self,
@@ -81,7 +81,7 @@ class FeatureEncoder(nn.Module):
         check_clips(x_btd, 3, self.n_in, "FeatureEncoder")
         return self.layers(x_btd.to(self.layers[0].weight.dtype))
 
-# %% ../nbs/20_backbones.ipynb #81c851bb
+# %% ../nbs/20_backbones.ipynb #5dacaf37
 def encoder_for(
     frame_shape:tuple[int,...], # shape of one frame: (H,W,3) pixels or (n,) features
     dim:int=64, # width of the features
@@ -91,7 +91,7 @@ def encoder_for(
     if len(frame_shape) == 1: return FeatureEncoder(frame_shape[0], dim)
     raise ValueError(f"encoder_for: a frame is (H,W,3) pixels or (n,) features; got {frame_shape}; convert grey frames to RGB")
 
-# %% ../nbs/20_backbones.ipynb #e6b34250
+# %% ../nbs/20_backbones.ipynb #ba9373a1
 def to_clips(
     x, # array (B,T,H,W,3) uint8 or (B,T,n) float
 )->Tensor: # (B,T,3,H,W) uint8 or (B,T,n) float32
