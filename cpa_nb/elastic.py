@@ -7,16 +7,16 @@ __all__ = ['cosine_cost', 'ElasticPath', 'dtw', 'drop_dtw', 'quantile_costs', 's
            'drop_dtw_distance', 'dtw_batch', 'drop_dtw_batch', 'dtw_torch', 'drop_dtw_torch', 'cosine_cost_torch',
            'quantile_costs_torch', 'softmax_costs_torch', 'dtw_distance_torch', 'drop_dtw_distance_torch']
 
-# %% ../nbs/06_elastic.ipynb #88dde95e
+# %% ../nbs/06_elastic.ipynb #2d6ac51d
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numba import config, njit
 from .similarity import cosine_similarity, softmax_rows
 
-# %% ../nbs/06_elastic.ipynb #214ea78c
+# %% ../nbs/06_elastic.ipynb #6301cdf9
 def cosine_cost(
     F1_td:np.ndarray, # frame features of video 1, (T,d)
     F2_ud:np.ndarray, # frame features of video 2, (U,d)
@@ -24,7 +24,7 @@ def cosine_cost(
     "What it costs to say that two frames show the same moment."
     return 1. - cosine_similarity(F1_td, F2_ud)
 
-# %% ../nbs/06_elastic.ipynb #51a9b7f0
+# %% ../nbs/06_elastic.ipynb #0c8d5c65
 class ElasticPath(NamedTuple):
     "A warping of one video onto another."
     cost: float # sum of the costs along the path, and of what was dropped
@@ -58,7 +58,7 @@ def _dtw_trace(
         else: j -= 1
     return path[:n][::-1].copy()
 
-# %% ../nbs/06_elastic.ipynb #0a744f13
+# %% ../nbs/06_elastic.ipynb #d5cb2dc3
 def _check_costs(
     C:np.ndarray, # costs (T,U) or (B,T,U)
     ndim:int, # how many axes it must have
@@ -67,7 +67,7 @@ def _check_costs(
     "Refuse what is not a finite cost array."
     C = np.ascontiguousarray(C, dtype=np.float64)
     if C.ndim!=ndim or 0 in C.shape: raise ValueError(f"{name}: need costs with {ndim} axes, none empty; got shape {C.shape}; stack pairs in the first axis")
-    if not np.isfinite(C).all(): raise ValueError(f"{name}: costs must be finite; got {(~np.isfinite(C)).sum()} NaN or infinite; forbid cells by a large finite cost")
+    if not np.isfinite(C).all(): raise ValueError(f"{name}: costs must be finite; got {(~np.isfinite(C)).sum()} that are not; forbid cells by a large cost")
     return C
 
 def dtw(
@@ -77,7 +77,7 @@ def dtw(
     D = _dtw_table(_check_costs(C_tu, 2, "dtw"))
     return ElasticPath(float(D[-1,-1]), _dtw_trace(D))
 
-# %% ../nbs/06_elastic.ipynb #bf8e8e75
+# %% ../nbs/06_elastic.ipynb #bdd0e630
 @njit(cache=True)
 def _drop_tables(
     C_tu:np.ndarray, # costs (T,U)
@@ -122,7 +122,7 @@ def _drop_trace(
         else: i -= 1
     return path[:n][::-1].copy()
 
-# %% ../nbs/06_elastic.ipynb #9d319caf
+# %% ../nbs/06_elastic.ipynb #d119b65b
 def drop_dtw(
     C_tu:np.ndarray, # costs (T,U): every row must be matched, columns may be dropped
     drop_u:np.ndarray|float, # cost of dropping each column (U,), or one for all
@@ -132,14 +132,14 @@ def drop_dtw(
     "Drop-DTW, one-sided and exact: columns that fit nowhere are left out for a price."
     C_tu = _check_costs(C_tu, 2, "drop_dtw")
     T, U = C_tu.shape
-    if np.shape(drop_u) not in ((), (U,)): raise ValueError(f"drop_dtw: need {U} drop costs, one per column, or one for all; got shape {np.shape(drop_u)}; drops go with columns")
+    if np.shape(drop_u) not in ((), (U,)): raise ValueError(f"drop_dtw: need one drop cost for each of {U} columns or one for all; got shape {np.shape(drop_u)}; see axis 1")
     drop_u = _check_costs(np.broadcast_to(drop_u, U), 1, "drop_dtw")
     if exclusive and U<T: raise ValueError(f"drop_dtw: exclusive needs U >= T; got {C_tu.shape}; swap the videos or pass exclusive=False")
     share, gap = np.inf if exclusive else 0., np.inf if contiguous else 0.
     P, N = _drop_tables(C_tu, drop_u, share, gap)
     return ElasticPath(float(min(P[-1,-1], N[-1,-1])), _drop_trace(P, N, share, gap))
 
-# %% ../nbs/06_elastic.ipynb #872c3a7a
+# %% ../nbs/06_elastic.ipynb #0474e726
 def _check_keep(
     keep:float, # share of frame pairs worth matching
     name:str, # function that speaks in the error
@@ -171,7 +171,7 @@ def softmax_costs(
     E_tu = -np.log(softmax_rows(np.vstack([S_tu, none_u]).T/temperature).T + 1e-5)
     return E_tu[:-1], E_tu[-1]
 
-# %% ../nbs/06_elastic.ipynb #6b22872e
+# %% ../nbs/06_elastic.ipynb #709b7466
 def dtw_distance(
     F1_td:np.ndarray, # frame features of video 1, (T,d)
     F2_ud:np.ndarray, # frame features of video 2, (U,d)
@@ -191,7 +191,7 @@ def drop_dtw_distance(
     one, two = costs(F1_td, F2_ud, keep), costs(F2_ud, F1_td, keep)
     return (drop_dtw(*one).cost/len(one[1]) + drop_dtw(*two).cost/len(two[1]))/2
 
-# %% ../nbs/06_elastic.ipynb #f084b3c4
+# %% ../nbs/06_elastic.ipynb #d37c065c
 @njit(cache=True, nogil=True)
 def _dtw_many(
     C_btu:np.ndarray, # costs (B,T,U)
@@ -236,13 +236,13 @@ def _spread(
 )->None: # runs the kernel on all pairs
     "Slices of a large batch go to threads of our own, so that torch keeps its number of threads."
     B = len(arrays[0])
-    n = min(B, config.NUMBA_NUM_THREADS) if arrays[0].size>=_many else 1
+    n = min(B, config.NUMBA_NUM_THREADS) if arrays[0].size>=_many else 1 # type: ignore[attr-defined]
     cuts = np.linspace(0, B, n+1).astype(int)
     part = lambda a, b: kernel(*(x[a:b] for x in arrays), *constants)
     if n==1: return part(0, B)
     with ThreadPoolExecutor(n) as pool: list(pool.map(part, cuts[:-1], cuts[1:]))
 
-# %% ../nbs/06_elastic.ipynb #2ab07792
+# %% ../nbs/06_elastic.ipynb #81dedc48
 def _lengths(
     n:int, # full length
     B:int, # batch size
@@ -275,7 +275,7 @@ def dtw_batch(
     "DTW of many pairs."
     return _run_dtw(C_btu, len1, len2, "dtw_batch")[0]
 
-# %% ../nbs/06_elastic.ipynb #77c5d22c
+# %% ../nbs/06_elastic.ipynb #0af17f38
 def _run_drop(
     C_btu:np.ndarray, # costs (B,T,U)
     drop:np.ndarray, # (B,) one per pair, or (B,U) one per column
@@ -291,7 +291,7 @@ def _run_drop(
     if drop.shape not in ((B,), (B,U)): raise ValueError(f"{name}: need drop costs of shape {(B,)} or {(B,U)}; got {drop.shape}; repeat a single one")
     drop_bu = _check_costs(np.broadcast_to(drop.reshape(B,-1), (B,U)), 2, name)
     len1_b, len2_b = _lengths(T, B, len1, name), _lengths(U, B, len2, name)
-    if exclusive and (len2_b<len1_b).any(): raise ValueError(f"{name}: exclusive needs U >= T in every pair; got {(len2_b<len1_b).sum()} without; pass exclusive=False")
+    if exclusive and (len2_b<len1_b).any(): raise ValueError(f"{name}: exclusive needs U >= T; got {(len2_b<len1_b).sum()} pairs without; pass exclusive=False")
     cost_b, on_btu, off_bu = np.empty(B), np.zeros(C_btu.shape, np.bool_), np.zeros((B,U), np.bool_)
     _spread(_drop_many, (C_btu, drop_bu, len1_b, len2_b, cost_b, on_btu, off_bu), (np.inf if exclusive else 0., np.inf if contiguous else 0.))
     return cost_b, on_btu, off_bu
@@ -307,10 +307,10 @@ def drop_dtw_batch(
     "Drop-DTW of many pairs."
     return _run_drop(C_btu, drop, len1, len2, exclusive, contiguous, "drop_dtw_batch")[0]
 
-# %% ../nbs/06_elastic.ipynb #394d46b9
+# %% ../nbs/06_elastic.ipynb #c672b577
 def _array(
     x:torch.Tensor|None, # tensor or None
-)->np.ndarray|None: # the same numbers, without gradient, in NumPy
+)->Any: # the same numbers, without gradient, in NumPy; None stays None
     "Leave torch for a moment."
     return x if x is None else x.detach().cpu().numpy()
 
@@ -336,7 +336,7 @@ def drop_dtw_torch(
     on_btu, off_bu = (torch.from_numpy(m).to(C_btu.device) for m in found[1:])
     return torch.where(on_btu, C_btu, 0.).sum((1,2)) + torch.where(off_bu, drop.reshape(len(drop),-1), 0.).sum(1)
 
-# %% ../nbs/06_elastic.ipynb #d98dc956
+# %% ../nbs/06_elastic.ipynb #3fccb2d0
 def cosine_cost_torch(
     F1_btd:torch.Tensor, # frame features (...,T,d)
     F2_bud:torch.Tensor, # frame features (...,U,d), leading axes broadcast
@@ -370,7 +370,7 @@ def softmax_costs_torch(
     E_btu = -((torch.cat([S_btu, none_b[:,None,None].expand(-1, 1, S_btu.shape[2])], 1)/temperature).softmax(1) + 1e-5).log()
     return E_btu[:,:-1], E_btu[:,-1]
 
-# %% ../nbs/06_elastic.ipynb #bce61fd8
+# %% ../nbs/06_elastic.ipynb #71524f65
 def dtw_distance_torch(
     F1_btd:torch.Tensor, # frame features (B,T,d), no padding
     F2_bud:torch.Tensor, # frame features (B,U,d), no padding
