@@ -7,7 +7,7 @@ __all__ = ['cosine_cost', 'ElasticPath', 'dtw', 'drop_dtw', 'quantile_costs', 's
            'drop_dtw_distance', 'dtw_batch', 'drop_dtw_batch', 'dtw_torch', 'drop_dtw_torch', 'cosine_cost_torch',
            'quantile_costs_torch', 'softmax_costs_torch', 'dtw_distance_torch', 'drop_dtw_distance_torch']
 
-# %% ../nbs/06_elastic.ipynb #2d6ac51d
+# %% ../nbs/06_elastic.ipynb #23bb0a3b
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -16,7 +16,7 @@ import torch
 from numba import config, njit
 from .similarity import cosine_similarity, softmax_rows
 
-# %% ../nbs/06_elastic.ipynb #6301cdf9
+# %% ../nbs/06_elastic.ipynb #334a1ef1
 def cosine_cost(
     F1_td:np.ndarray, # frame features of video 1, (T,d)
     F2_ud:np.ndarray, # frame features of video 2, (U,d)
@@ -24,7 +24,7 @@ def cosine_cost(
     "What it costs to say that two frames show the same moment."
     return 1. - cosine_similarity(F1_td, F2_ud)
 
-# %% ../nbs/06_elastic.ipynb #0c8d5c65
+# %% ../nbs/06_elastic.ipynb #8fa5a0d8
 class ElasticPath(NamedTuple):
     "A warping of one video onto another."
     cost: float # sum of the costs along the path, and of what was dropped
@@ -58,7 +58,7 @@ def _dtw_trace(
         else: j -= 1
     return path[:n][::-1].copy()
 
-# %% ../nbs/06_elastic.ipynb #d5cb2dc3
+# %% ../nbs/06_elastic.ipynb #f94348f0
 def _check_costs(
     C:np.ndarray, # costs (T,U) or (B,T,U)
     ndim:int, # how many axes it must have
@@ -77,7 +77,7 @@ def dtw(
     D = _dtw_table(_check_costs(C_tu, 2, "dtw"))
     return ElasticPath(float(D[-1,-1]), _dtw_trace(D))
 
-# %% ../nbs/06_elastic.ipynb #bdd0e630
+# %% ../nbs/06_elastic.ipynb #e31c60a0
 @njit(cache=True)
 def _drop_tables(
     C_tu:np.ndarray, # costs (T,U)
@@ -122,7 +122,7 @@ def _drop_trace(
         else: i -= 1
     return path[:n][::-1].copy()
 
-# %% ../nbs/06_elastic.ipynb #d119b65b
+# %% ../nbs/06_elastic.ipynb #d21b582a
 def drop_dtw(
     C_tu:np.ndarray, # costs (T,U): every row must be matched, columns may be dropped
     drop_u:np.ndarray|float, # cost of dropping each column (U,), or one for all
@@ -132,14 +132,14 @@ def drop_dtw(
     "Drop-DTW, one-sided and exact: columns that fit nowhere are left out for a price."
     C_tu = _check_costs(C_tu, 2, "drop_dtw")
     T, U = C_tu.shape
-    if np.shape(drop_u) not in ((), (U,)): raise ValueError(f"drop_dtw: need one drop cost for each of {U} columns or one for all; got shape {np.shape(drop_u)}; see axis 1")
+    if np.shape(drop_u) not in ((), (U,)): raise ValueError(f"drop_dtw: need {U} drop costs or one for all; got shape {np.shape(drop_u)}; drops go with columns")
     drop_u = _check_costs(np.broadcast_to(drop_u, U), 1, "drop_dtw")
     if exclusive and U<T: raise ValueError(f"drop_dtw: exclusive needs U >= T; got {C_tu.shape}; swap the videos or pass exclusive=False")
     share, gap = np.inf if exclusive else 0., np.inf if contiguous else 0.
     P, N = _drop_tables(C_tu, drop_u, share, gap)
     return ElasticPath(float(min(P[-1,-1], N[-1,-1])), _drop_trace(P, N, share, gap))
 
-# %% ../nbs/06_elastic.ipynb #0474e726
+# %% ../nbs/06_elastic.ipynb #497614a5
 def _check_keep(
     keep:float, # share of frame pairs worth matching
     name:str, # function that speaks in the error
@@ -171,7 +171,7 @@ def softmax_costs(
     E_tu = -np.log(softmax_rows(np.vstack([S_tu, none_u]).T/temperature).T + 1e-5)
     return E_tu[:-1], E_tu[-1]
 
-# %% ../nbs/06_elastic.ipynb #709b7466
+# %% ../nbs/06_elastic.ipynb #88877656
 def dtw_distance(
     F1_td:np.ndarray, # frame features of video 1, (T,d)
     F2_ud:np.ndarray, # frame features of video 2, (U,d)
@@ -191,7 +191,7 @@ def drop_dtw_distance(
     one, two = costs(F1_td, F2_ud, keep), costs(F2_ud, F1_td, keep)
     return (drop_dtw(*one).cost/len(one[1]) + drop_dtw(*two).cost/len(two[1]))/2
 
-# %% ../nbs/06_elastic.ipynb #d37c065c
+# %% ../nbs/06_elastic.ipynb #8d7c08f4
 @njit(cache=True, nogil=True)
 def _dtw_many(
     C_btu:np.ndarray, # costs (B,T,U)
@@ -242,7 +242,7 @@ def _spread(
     if n==1: return part(0, B)
     with ThreadPoolExecutor(n) as pool: list(pool.map(part, cuts[:-1], cuts[1:]))
 
-# %% ../nbs/06_elastic.ipynb #81dedc48
+# %% ../nbs/06_elastic.ipynb #c22da5d6
 def _lengths(
     n:int, # full length
     B:int, # batch size
@@ -275,7 +275,7 @@ def dtw_batch(
     "DTW of many pairs."
     return _run_dtw(C_btu, len1, len2, "dtw_batch")[0]
 
-# %% ../nbs/06_elastic.ipynb #0af17f38
+# %% ../nbs/06_elastic.ipynb #59bc11df
 def _run_drop(
     C_btu:np.ndarray, # costs (B,T,U)
     drop:np.ndarray, # (B,) one per pair, or (B,U) one per column
@@ -307,7 +307,7 @@ def drop_dtw_batch(
     "Drop-DTW of many pairs."
     return _run_drop(C_btu, drop, len1, len2, exclusive, contiguous, "drop_dtw_batch")[0]
 
-# %% ../nbs/06_elastic.ipynb #c672b577
+# %% ../nbs/06_elastic.ipynb #fe746cd7
 def _array(
     x:torch.Tensor|None, # tensor or None
 )->Any: # the same numbers, without gradient, in NumPy; None stays None
@@ -336,7 +336,7 @@ def drop_dtw_torch(
     on_btu, off_bu = (torch.from_numpy(m).to(C_btu.device) for m in found[1:])
     return torch.where(on_btu, C_btu, 0.).sum((1,2)) + torch.where(off_bu, drop.reshape(len(drop),-1), 0.).sum(1)
 
-# %% ../nbs/06_elastic.ipynb #3fccb2d0
+# %% ../nbs/06_elastic.ipynb #3a4bdde7
 def cosine_cost_torch(
     F1_btd:torch.Tensor, # frame features (...,T,d)
     F2_bud:torch.Tensor, # frame features (...,U,d), leading axes broadcast
@@ -370,7 +370,7 @@ def softmax_costs_torch(
     E_btu = -((torch.cat([S_btu, none_b[:,None,None].expand(-1, 1, S_btu.shape[2])], 1)/temperature).softmax(1) + 1e-5).log()
     return E_btu[:,:-1], E_btu[:,-1]
 
-# %% ../nbs/06_elastic.ipynb #71524f65
+# %% ../nbs/06_elastic.ipynb #4c50fed4
 def dtw_distance_torch(
     F1_btd:torch.Tensor, # frame features (B,T,d), no padding
     F2_bud:torch.Tensor, # frame features (B,U,d), no padding
