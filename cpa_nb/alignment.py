@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['align_log_prob', 'align_posterior', 'AlignPath', 'align_path', 'alignment_distance']
 
-# %% ../nbs/03_alignment.ipynb #68886b75
+# %% ../nbs/03_alignment.ipynb #17dd913e
 from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-# %% ../nbs/03_alignment.ipynb #74219c85
+# %% ../nbs/03_alignment.ipynb #80743fd8
 @njit(cache=True)
 def _log_add(
     a:float, # log of one number, -inf allowed
@@ -33,7 +33,7 @@ def _forward(
         for k in range(1, min(t+1, K)): D_tk[t,k] = L_tk[t,k] + _log_add(D_tk[t-1,k], D_tk[t-1,k-1])
     return D_tk
 
-# %% ../nbs/03_alignment.ipynb #72e12eb3
+# %% ../nbs/03_alignment.ipynb #c0b3f49b
 def _first_paper(
     L_tk:np.ndarray, # log W, (T,K)
 )->np.ndarray: # (T,) zeros: log D(t,1) = log 1
@@ -48,7 +48,7 @@ def _first_ctc(
 
 _first = dict(paper=_first_paper, ctc=_first_ctc) # name of a start -> the function that builds column 1
 
-# %% ../nbs/03_alignment.ipynb #6dec0700
+# %% ../nbs/03_alignment.ipynb #4f24ddb5
 def _log_steps(
     W_tk:np.ndarray, # frame-to-step probabilities (T,K)
     start:str, # "paper" or "ctc"
@@ -60,7 +60,7 @@ def _log_steps(
     T, K = W_tk.shape
     if T<K: raise ValueError(f"{name}: need at least as many frames as steps; got T={T}, K={K}; lower K or sample more frames")
     if np.isnan(W_tk).any(): raise ValueError(f"{name}: W must hold no NaN; got {np.isnan(W_tk).sum()}; look for frames with empty features")
-    if W_tk.min()<0 or W_tk.max()==np.inf: raise ValueError(f"{name}: W must hold probabilities; got values from {W_tk.min():.3g} to {W_tk.max():.3g}; apply the softmax first")
+    if W_tk.min()<0 or W_tk.max()==np.inf: raise ValueError(f"{name}: W must hold probabilities; got {W_tk.min():.3g}..{W_tk.max():.3g}; apply the softmax")
     if start not in _first: raise ValueError(f"{name}: start must be one of {sorted(_first)}; got {start!r}")
     with np.errstate(divide="ignore"): L_tk = np.log(W_tk)
     return L_tk, _first[start](L_tk)
@@ -72,7 +72,7 @@ def align_log_prob(
     "Log probability that the frames run through all steps in order, Eq. 6 to 9."
     return float(_forward(*_log_steps(W_tk, start, "align_log_prob"))[-1,-1])
 
-# %% ../nbs/03_alignment.ipynb #ccec0d9c
+# %% ../nbs/03_alignment.ipynb #6f910863
 @njit(cache=True)
 def _backward(
     L_tk:np.ndarray, # log W, (T,K)
@@ -98,7 +98,7 @@ def align_posterior(
     if start=="paper": G_tk[:,0] = 0. # step 1 has no factor in P
     return G_tk
 
-# %% ../nbs/03_alignment.ipynb #82d9e6ba
+# %% ../nbs/03_alignment.ipynb #878654a7
 class AlignPath(NamedTuple):
     "The single most probable alignment."
     log_prob: float # log probability of this one alignment, Eq. 6
@@ -129,7 +129,7 @@ def align_path(
     log_prob, steps_t = _best(*_log_steps(W_tk, start, "align_path"))
     return AlignPath(float(log_prob), steps_t)
 
-# %% ../nbs/03_alignment.ipynb #573b7d41
+# %% ../nbs/03_alignment.ipynb #c815b48f
 def alignment_distance(
     W12_tk:np.ndarray, # frames of video 1 against steps of video 2, (T,K)
     W21_uk:np.ndarray, # frames of video 2 against steps of video 1, (U,K)
