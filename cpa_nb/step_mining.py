@@ -6,7 +6,7 @@
 __all__ = ['BlockTables', 'mean_score', 'sqrt_score', 'harmonic_score', 'official_score', 'size_prior', 'Steps', 'mine_steps',
            'mine_steps_all', 'rescore', 'uniform_bounds']
 
-# %% ../nbs/02_step_mining.ipynb #dfe6ce9a
+# %% ../nbs/02_step_mining.ipynb #958f1704
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -14,18 +14,18 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-# %% ../nbs/02_step_mining.ipynb #ad57b93a
+# %% ../nbs/02_step_mining.ipynb #d212b493
 class BlockTables(NamedTuple):
-    "Score of an h x w block = weight[h,w] * sum of its entries + bias[h,w]; row and column 0 are unused."
-    first_hw:np.ndarray # (T+1,U+1) weight of block 1
-    rest_hw:np.ndarray # (T+1,U+1) weight of the other blocks
-    bias_hw:np.ndarray # (T+1,U+1) added to every block's score
+    "Score of an h x w block: weight[h,w] * sum of its entries + bias[h,w]. Row and column 0 are unused."
+    first_hw:np.ndarray # (T+1,U+1) float64, weight of block 1
+    rest_hw:np.ndarray # (T+1,U+1) float64, weight of the other blocks
+    bias_hw:np.ndarray # (T+1,U+1) float64, added to the score of every block
 
 def _sizes(
     T:int, # frames of video 1
     U:int, # frames of video 2
-)->tuple[np.ndarray, np.ndarray]: # (T+1,1) heights and (1,U+1) widths, 0 replaced by 1
-    "Heights and widths of all blocks, as two broadcastable axes."
+)->tuple[np.ndarray, np.ndarray]: # heights (T+1,1) and widths (1,U+1); the unused 0 becomes 1
+    "Heights and widths of all blocks, ready to broadcast."
     return np.maximum(np.arange(T + 1.), 1)[:, None], np.maximum(np.arange(U + 1.), 1)[None]
 
 def mean_score(
@@ -33,67 +33,58 @@ def mean_score(
     U:int, # frames of video 2
     K:int, # number of steps, not used
 )->BlockTables: # weight 1/(h w) (paper, Eq. 1)
-    "Mean similarity of a block, Eq. 1."
+    "Mean of the block, Eq. 1."
     h, w = _sizes(T, U)
-    g_hw = 1/(h*w)
-    return BlockTables(g_hw, g_hw, np.zeros_like(g_hw))
+    return BlockTables(1/(h*w), 1/(h*w), np.zeros((T + 1, U + 1)))
 
-# %% ../nbs/02_step_mining.ipynb #4f73728e
+# %% ../nbs/02_step_mining.ipynb #5c738934
 def sqrt_score(
     T:int, # frames of video 1
     U:int, # frames of video 2
     K:int, # number of steps, not used
 )->BlockTables: # weight 1/sqrt(h w) (ours)
-    "Sum of a block over the square root of its area."
+    "Sum of the block over the root of its area."
     h, w = _sizes(T, U)
-    g_hw = 1/np.sqrt(h*w)
-    return BlockTables(g_hw, g_hw, np.zeros_like(g_hw))
+    return BlockTables(1/np.sqrt(h*w), 1/np.sqrt(h*w), np.zeros((T + 1, U + 1)))
 
 def harmonic_score(
     T:int, # frames of video 1
     U:int, # frames of video 2
     K:int, # number of steps, not used
 )->BlockTables: # weight 2/(h+w) (ours)
-    "Mean of a block times the harmonic mean of its height and width."
+    "Sum of the block over the mean of its height and width."
     h, w = _sizes(T, U)
-    g_hw = 2/(h + w)
-    return BlockTables(g_hw, g_hw, np.zeros_like(g_hw))
+    return BlockTables(2/(h + w), 2/(h + w), np.zeros((T + 1, U + 1)))
 
-# %% ../nbs/02_step_mining.ipynb #774338bf
 def official_score(
     T:int, # frames of video 1
     U:int, # frames of video 2
     K:int, # number of steps, not used
 )->BlockTables: # weight 1/(h w) for block 1, 1/sqrt(h w) for the others (the authors' public code)
-    "Mean for the first block, sum over root area for the others."
+    "Mean of block 1, sum over root area of the others."
     return BlockTables(mean_score(T, U, K).first_hw, sqrt_score(T, U, K).rest_hw, np.zeros((T + 1, U + 1)))
 
+# %% ../nbs/02_step_mining.ipynb #537585a9
 def _prior_tables(
     T:int, # frames of video 1
     U:int, # frames of video 2
     K:int, # number of steps
     score:Callable, # block score to extend
-    strength:float, # weight of the prior
-)->BlockTables: # the score's tables with the prior in the bias (ours)
-    "Tables of a score with the size prior added."
-    h, w = _sizes(T, U)
-    tables = score(T, U, K)
+    strength:float, # lambda
+)->BlockTables: # tables of the score, prior added to the bias (ours)
+    "Tables of a score with the size prior."
+    (h, w), tables = _sizes(T, U), score(T, U, K)
     return tables._replace(bias_hw=tables.bias_hw - strength*.5*(np.log(h*K/T)**2 + np.log(w*K/U)**2))
 
 def size_prior(
-    score:Callable, # block score to extend
-    strength:float=0.3, # weight of the prior, 0 = none
-)->Callable: # block score (T,U,K) -> BlockTables (ours)
-    "Prefer blocks near T/K x U/K: subtract the squared log of the size ratio."
+    score:Callable, # block score to extend, (T,U,K) -> BlockTables
+    strength:float=0.3, # lambda, 0 for no prior
+)->Callable: # another block score (ours); can be pickled
+    "A score that expects blocks of about T/K x U/K frames."
+    if not (np.isfinite(strength) and strength >= 0): raise ValueError(f"size_prior: need a finite strength >= 0; got {strength}; 0.3 is a good start")
     return partial(_prior_tables, score=score, strength=strength)
 
-# %% ../nbs/02_step_mining.ipynb #e42b204a
-class Steps(NamedTuple):
-    "A pair of step segmentations, half-open: step k is frames bounds[k]..bounds[k+1]-1."
-    score:float # sum of the block scores, Eq. 2
-    bounds1:np.ndarray # (K+1,) int64 from 0 to T
-    bounds2:np.ndarray # (K+1,) int64 from 0 to U
-
+# %% ../nbs/02_step_mining.ipynb #3bd9e732
 @njit(cache=True)
 def _integral(M):
     T, U = M.shape
@@ -105,51 +96,55 @@ def _integral(M):
             S[i+1, j+1] = S[i, j+1] + row
     return S
 
+# %% ../nbs/02_step_mining.ipynb #13e5e482
 @njit(cache=True)
 def _best_cut(S, D, g, p, i, j, low):
     best, cut = -np.inf, 0
     for a in range(low, i):
         for b in range(low, j):
-            value = D[a, b] + g[i-a, j-b]*(S[i, j] - S[a, j] - S[i, b] + S[a, b]) + p[i-a, j-b]
-            if value > best: best, cut = value, a*S.shape[1] + b
+            value = D[a-low, b-low] + g[i-a, j-b]*(S[i, j] - S[a, j] - S[i, b] + S[a, b]) + p[i-a, j-b]
+            if value > best: best, cut = value, (a - low)*D.shape[1] + b - low
     return best, cut
 
-# %% ../nbs/02_step_mining.ipynb #2da400fd
 @njit(cache=True)
-def _step_table(S, g1, g, p, K):
-    T, U = S.shape[0] - 1, S.shape[1] - 1
-    D, I = np.full((K + 1, T + 1, U + 1), -np.inf), np.zeros((K + 1, T + 1, U + 1), dtype=np.int64)
-    for i in range(1, T - K + 2):
-        for j in range(1, U - K + 2): D[1, i, j] = g1[i, j]*S[i, j] + p[i, j]
+def _step_table(S, first, g, p, K):
+    P, Q = S.shape[0] - K, S.shape[1] - K
+    D, I = np.full((K + 1, P, Q), -np.inf), np.zeros((K + 1, P, Q), dtype=np.int64)
+    D[1] = first[1:P+1, 1:Q+1]*S[1:P+1, 1:Q+1] + p[1:P+1, 1:Q+1]
     for k in range(2, K):
-        for i in range(k, k + T - K + 1):
-            for j in range(k, k + U - K + 1): D[k, i, j], I[k, i, j] = _best_cut(S, D[k-1], g, p, i, j, k - 1)
-    if K > 1: D[K, T, U], I[K, T, U] = _best_cut(S, D[K-1], g, p, T, U, K - 1)
+        for y in range(P):
+            for x in range(Q): D[k, y, x], I[k, y, x] = _best_cut(S, D[k-1], g, p, y + k, x + k, k - 1)
+    if K > 1: D[K, P-1, Q-1], I[K, P-1, Q-1] = _best_cut(S, D[K-1], g, p, P + K - 1, Q + K - 1, K - 1)
     return D, I
 
+# %% ../nbs/02_step_mining.ipynb #f69f4b8a
 @njit(cache=True)
-def _step_table_all(S, g1, g, p, K):
+def _step_table_all(S, first, g, p, K):
     T, U = S.shape[0] - 1, S.shape[1] - 1
-    D, I = np.full((K + 1, T + 1, U + 1), -np.inf), np.zeros((K + 1, T + 1, U + 1), dtype=np.int64)
-    for i in range(1, T + 1):
-        for j in range(1, U + 1): D[1, i, j] = g1[i, j]*S[i, j] + p[i, j]
+    D, I = np.full((K + 1, T, U), -np.inf), np.zeros((K + 1, T, U), dtype=np.int64)
+    D[1] = first[1:, 1:]*S[1:, 1:] + p[1:, 1:]
     for k in range(2, K + 1):
         if k < K:
             for i in range(k, T):
-                for j in range(k, U): D[k, i, j], I[k, i, j] = _best_cut(S, D[k-1], g, p, i, j, k - 1)
-        D[k, T, U], I[k, T, U] = _best_cut(S, D[k-1], g, p, T, U, k - 1)
+                for j in range(k, U): D[k, i-k, j-k], I[k, i-k, j-k] = _best_cut(S, D[k-1], g, p, i, j, k - 1)
+        D[k, T-k, U-k], I[k, T-k, U-k] = _best_cut(S, D[k-1], g, p, T, U, k - 1)
     return D, I
 
-# %% ../nbs/02_step_mining.ipynb #dc0ae774
 @njit(cache=True)
-def _backtrace(I, k):
-    K, i, j = k, I.shape[1] - 1, I.shape[2] - 1
+def _backtrace(I, K, T, U):
     bounds1, bounds2 = np.zeros(K + 1, dtype=np.int64), np.zeros(K + 1, dtype=np.int64)
-    while k > 0:
-        bounds1[k], bounds2[k] = i, j
-        i, j = divmod(I[k, i, j], I.shape[2])
-        k -= 1
+    bounds1[K], bounds2[K] = T, U
+    for k in range(K, 1, -1):
+        a, b = divmod(I[k, bounds1[k] - k, bounds2[k] - k], I.shape[2])
+        bounds1[k-1], bounds2[k-1] = a + k - 1, b + k - 1
     return bounds1, bounds2
+
+# %% ../nbs/02_step_mining.ipynb #366cd8f6
+class Steps(NamedTuple):
+    "Corresponding steps of two videos: step k is frames bounds[k] up to, not including, bounds[k+1]."
+    score:float # sum of the block scores, Eq. 2
+    bounds1:np.ndarray # (K+1,) int64, ascending from 0 to T
+    bounds2:np.ndarray # (K+1,) int64, ascending from 0 to U
 
 def _check_matrix(
     name:str, # function that was called
@@ -159,36 +154,38 @@ def _check_matrix(
     "A finite matrix that n_steps blocks can cross."
     M_tu = np.ascontiguousarray(M_tu, dtype=np.float64)
     if M_tu.ndim != 2 or not M_tu.size: raise ValueError(f"{name}: need a matrix (T,U) that is not empty; got shape {M_tu.shape}; pass one pair of videos")
-    if not np.isfinite(M_tu).all(): raise ValueError(f"{name}: every entry must be finite; got {(~np.isfinite(M_tu)).sum()} NaN or infinite; clean the features")
-    if not isinstance(n_steps, (int, np.integer)) or not 1 <= n_steps <= min(M_tu.shape):
-        raise ValueError(f"{name}: need a whole number of steps, 1 <= n_steps <= min(T,U); got {n_steps} for {M_tu.shape}; lower n_steps")
+    if not np.isfinite(M_tu).all(): raise ValueError(f"{name}: entries must be finite; got {(~np.isfinite(M_tu)).sum()} NaN or infinite; clean the features")
+    if not isinstance(n_steps, (int, np.integer)): raise ValueError(f"{name}: need a whole number of steps; got {n_steps!r}; round it")
+    if not 1 <= n_steps <= min(M_tu.shape): raise ValueError(f"{name}: need 1 <= n_steps <= min(T,U); got {n_steps} for {M_tu.shape}; change n_steps")
     return M_tu
 
 def mine_steps(
     M_tu:np.ndarray, # relational matrix (T,U), or any finite similarity
     n_steps:int, # K, 1..min(T,U)
     score:Callable=mean_score, # block score (T,U,K) -> BlockTables
-)->Steps: # best total score and the boundaries of both videos (paper, Eq. 2-5 and Alg. 1)
-    "Best partition of the matrix into K blocks down the diagonal."
+)->Steps: # greatest total score and the boundaries in both videos (paper, Eq. 2-5 and Algorithm 1)
+    "Best chain of K blocks down the diagonal, Eq. 2."
     M_tu = _check_matrix("mine_steps", M_tu, n_steps)
-    D, I = _step_table(_integral(M_tu), *score(*M_tu.shape, n_steps), n_steps)
-    return Steps(float(D[-1, -1, -1]), *_backtrace(I, n_steps))
+    first, rest, bias = score(*M_tu.shape, n_steps)
+    D, I = _step_table(_integral(M_tu), first, rest, bias, n_steps)
+    return Steps(float(D[n_steps, -1, -1]), *_backtrace(I, n_steps, *M_tu.shape))
 
-# %% ../nbs/02_step_mining.ipynb #2968d7fa
+# %% ../nbs/02_step_mining.ipynb #5cebee14
 def mine_steps_all(
-    M_tu:np.ndarray, # relational matrix (T,U)
-    max_steps:int, # largest K, 1..min(T,U)
+    M_tu:np.ndarray, # relational matrix (T,U), or any finite similarity
+    max_steps:int, # largest number of steps, 1..min(T,U)
     score:Callable=mean_score, # block score (T,U,K) -> BlockTables
-)->list[Steps]: # [k-1] is what `mine_steps` finds with k steps (ours)
-    "Best partitions for every k up to max_steps, from one table where the score does not depend on k."
+)->list[Steps]: # entry k-1 is `mine_steps(M_tu, k, score)` (ours)
+    "Best chains for every number of steps up to max_steps."
     M_tu = _check_matrix("mine_steps_all", M_tu, max_steps)
-    S, T, U = _integral(M_tu), *M_tu.shape
+    T, U = M_tu.shape
     tables = [score(T, U, k) for k in range(1, max_steps + 1)]
-    if not all(np.array_equal(t, tables[0]) for t in tables): return [mine_steps(M_tu, k, score) for k in range(1, max_steps + 1)]
-    D, I = _step_table_all(S, *tables[0], max_steps)
-    return [Steps(float(D[k, T, U]), *_backtrace(I, k)) for k in range(1, max_steps + 1)]
+    if any(not np.array_equal(a, b) for t in tables[1:] for a, b in zip(t, tables[0], strict=True)):
+        return [mine_steps(M_tu, k, score) for k in range(1, max_steps + 1)]
+    D, I = _step_table_all(_integral(M_tu), tables[0].first_hw, tables[0].rest_hw, tables[0].bias_hw, max_steps)
+    return [Steps(float(D[k, T-k, U-k]), *_backtrace(I, k, T, U)) for k in range(1, max_steps + 1)]
 
-# %% ../nbs/02_step_mining.ipynb #fadfd93e
+# %% ../nbs/02_step_mining.ipynb #3f89b095
 def _check_bounds(
     name:str, # function that was called
     bounds:np.ndarray, # (K+1,) boundaries
@@ -196,29 +193,29 @@ def _check_bounds(
 )->np.ndarray: # int64
     "Boundaries that ascend strictly from 0 to T."
     bounds = np.asarray(bounds)
-    if bounds.ndim != 1 or len(bounds) < 2 or bounds[0] != 0 or bounds[-1] != T or (np.diff(bounds) < 1).any():
-        raise ValueError(f"{name}: boundaries must ascend strictly from 0 to {T}; got {bounds.tolist()}; give K+1 of them")
+    if bounds.ndim != 1 or len(bounds) < 2 or bounds[0] != 0 or bounds[-1] != T or (np.diff(bounds) < 1).any() or (bounds % 1).any():
+        raise ValueError(f"{name}: need whole boundaries that ascend strictly from 0 to {T}; got {bounds.tolist()}; give one more than there are steps")
     return bounds.astype(np.int64)
 
 def rescore(
-    M_tu:np.ndarray, # relational matrix (T,U)
+    M_tu:np.ndarray, # matrix (T,U)
     bounds1:np.ndarray, # (K+1,) boundaries of video 1
     bounds2:np.ndarray, # (K+1,) boundaries of video 2
     score:Callable=mean_score, # block score (T,U,K) -> BlockTables
 )->float: # sum of the block scores (paper, Eq. 2)
-    "Score of a given partition, Eq. 2."
+    "Score of a given segmentation, the sum in Eq. 2."
     M_tu = _check_matrix("rescore", M_tu, 1)
-    x, y = _check_bounds("rescore", bounds1, M_tu.shape[0]), _check_bounds("rescore", bounds2, M_tu.shape[1])
-    if len(x) != len(y): raise ValueError(f"rescore: both videos need the same number of steps; got {len(x)-1} and {len(y)-1}; cut them together")
-    S, (first, rest, bias) = _integral(M_tu), score(*M_tu.shape, len(x) - 1)
-    sums, h, w = S[x[1:], y[1:]] - S[x[:-1], y[1:]] - S[x[1:], y[:-1]] + S[x[:-1], y[:-1]], np.diff(x), np.diff(y)
-    return float(first[h[0], w[0]]*sums[0] + (rest[h[1:], w[1:]]*sums[1:]).sum() + bias[h, w].sum())
+    r, c = _check_bounds("rescore", bounds1, M_tu.shape[0]), _check_bounds("rescore", bounds2, M_tu.shape[1])
+    if len(r) != len(c): raise ValueError(f"rescore: both videos need the same number of steps; got {len(r) - 1} and {len(c) - 1}; cut them together")
+    S, (first, rest, bias), h, w = _integral(M_tu), score(*M_tu.shape, len(r) - 1), np.diff(r), np.diff(c)
+    sums = S[r[1:], c[1:]] - S[r[:-1], c[1:]] - S[r[1:], c[:-1]] + S[r[:-1], c[:-1]]
+    weights = np.where(np.arange(len(h)) == 0, first[h, w], rest[h, w])
+    return float((weights*sums + bias[h, w]).sum())
 
-# %% ../nbs/02_step_mining.ipynb #73736c4d
 def uniform_bounds(
     T:int, # number of frames
     K:int, # number of steps, 1..T
 )->np.ndarray: # (K+1,) int64 from 0 to T (ours)
     "Cuts into K steps whose lengths differ by at most one frame."
-    if not 1 <= K <= T: raise ValueError(f"uniform_bounds: need 1 <= K <= T; got K={K} for T={T}; lower K")
+    if not 1 <= K <= T: raise ValueError(f"uniform_bounds: need 1 <= K <= T; got K={K} for T={T}; change K")
     return np.arange(K + 1, dtype=np.int64)*T//K
