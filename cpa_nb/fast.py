@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['StepsBatch', 'mine_steps_batch', 'mine_steps_all_batch', 'align_log_prob_batch', 'bench_fast']
 
-# %% ../nbs/05_fast.ipynb #d326758d
+# %% ../nbs/05_fast.ipynb #8ae7e94f
 import json
 import multiprocessing
 import os
@@ -25,7 +25,7 @@ from numba.extending import intrinsic, models, register_model
 from .alignment import align_log_prob
 from .step_mining import mean_score, mine_steps, mine_steps_all
 
-# %% ../nbs/05_fast.ipynb #d33f0c99
+# %% ../nbs/05_fast.ipynb #026dcedf
 _lanes = 8 # pairs side by side in one vector of float64
 _vector = ir.VectorType(ir.DoubleType(), _lanes)
 
@@ -61,7 +61,7 @@ def _store(typing_context, array, n, vector): # eight neighbours to place n
         return context.get_dummy_value()
     return types.void(array, types.intp, _Vector()), generate
 
-# %% ../nbs/05_fast.ipynb #aa2f2dd0
+# %% ../nbs/05_fast.ipynb #02a8cb47
 @intrinsic
 def _same(typing_context, x): # one number in all lanes
     return _Vector()(types.float64), lambda context, builder, signature, args: _fill(builder, args[0])
@@ -80,7 +80,7 @@ def _binary(operation):
 _add, _sub, _mul = _binary(lambda b, x, y: b.fadd(x, y)), _binary(lambda b, x, y: b.fsub(x, y)), _binary(lambda b, x, y: b.fmul(x, y))
 _max = _binary(lambda b, x, y: b.select(b.fcmp_ordered(">", x, y), x, y))
 
-# %% ../nbs/05_fast.ipynb #55d4e52d
+# %% ../nbs/05_fast.ipynb #be83de41
 @njit(cache=True, nogil=True)
 def _integrals(S, flat, start_l, stride_l, T, U):
     R = (U + 1)*_lanes
@@ -93,7 +93,7 @@ def _integrals(S, flat, start_l, stride_l, T, U):
             row = _add(row, _load(S, i*R + j*_lanes))
             _store(S, i*R + j*_lanes, _add(_load(S, (i - 1)*R + j*_lanes), row))
 
-# %% ../nbs/05_fast.ipynb #289c1a87
+# %% ../nbs/05_fast.ipynb #ef18718a
 @njit(cache=True, nogil=True)
 def _cell(D, S, weight, bias, i, j, k, T, U):
     R = (U + 1)*_lanes
@@ -127,7 +127,7 @@ def _block(D, S, weight, bias, i, j, k, T, U):
     m += _lanes
     _store(D, m, q0); _store(D, m + Z, q1); _store(D, m + 2*Z, q2); _store(D, m + 3*Z, q3)
 
-# %% ../nbs/05_fast.ipynb #530470ac
+# %% ../nbs/05_fast.ipynb #5ec12ca9
 @njit(cache=True, nogil=True)
 def _layers(D, S, first, weight, bias, T, U, low, K):
     R, edge = (U + 1)*_lanes, max(1, low - 1)
@@ -171,7 +171,7 @@ def _path(D, S, weight, bias, l, k, T, U, bounds1, bounds2):
         k, i, j = k - 1, x, y
         bounds1[k], bounds2[k] = i, j
 
-# %% ../nbs/05_fast.ipynb #e2999028
+# %% ../nbs/05_fast.ipynb #39c961ce
 class _Work(NamedTuple):
     "All matrices in one flat array, cut into groups of pairs of one shape."
     flat:np.ndarray # entries of all matrices
@@ -206,7 +206,7 @@ def _serial(work, edges, low, K, traced, score, bounds1, bounds2):
 def _parallel(work, edges, low, K, traced, score, bounds1, bounds2):
     for n in prange(len(edges) - 1): _team(work, edges[n], edges[n+1], low, K, traced, score, bounds1, bounds2)
 
-# %% ../nbs/05_fast.ipynb #8a4f113c
+# %% ../nbs/05_fast.ipynb #88b2207d
 _home, _one_caller = os.getpid(), threading.Lock()
 
 def _threads_pay(
@@ -227,7 +227,7 @@ def _run(
         finally: _one_caller.release()
     else: serial(*args)
 
-# %% ../nbs/05_fast.ipynb #449c4fd2
+# %% ../nbs/05_fast.ipynb #54e5514f
 class _Packed(NamedTuple):
     "B matrices in one flat array."
     flat:np.ndarray # entries
@@ -289,7 +289,7 @@ def _all_finite(flat, start_b, stride_b, rows_b, cols_b):
             if bad: fine_b[b] = False
     return fine_b
 
-# %% ../nbs/05_fast.ipynb #967eb65d
+# %% ../nbs/05_fast.ipynb #352f60ab
 def _kernel_tables(
     score:Callable, # block score (T,U,K) -> BlockTables
     T:int, # frames of video 1
@@ -322,7 +322,7 @@ def _plan(
         at += len(tables[-1])
     return _Work(packed.flat, packed.start_b, packed.stride_b, order, np.array(groups, dtype=np.int64), np.concatenate(tables))
 
-# %% ../nbs/05_fast.ipynb #9271dc82
+# %% ../nbs/05_fast.ipynb #5fe7cfd9
 class StepsBatch(NamedTuple):
     "Step segmentations of B pairs, half-open: step k is frames bounds[b,k]..bounds[b,k+1]-1."
     score:np.ndarray # (B,) sum of the block scores, Eq. 2
@@ -371,7 +371,7 @@ def mine_steps_batch(
     total_b, bounds1, bounds2 = _mine(_plan(packed, score, K), K, K, K)
     return StepsBatch(total_b[:, 0], bounds1[:, 0], bounds2[:, 0])
 
-# %% ../nbs/05_fast.ipynb #0ea21c90
+# %% ../nbs/05_fast.ipynb #fb1394cd
 def mine_steps_all_batch(
     M:np.ndarray|Sequence[np.ndarray], # relational matrices (B,T,U), or a list of (T,U)
     max_steps:int, # largest K, 1..min(T,U) of every pair
@@ -389,7 +389,7 @@ def mine_steps_all_batch(
     total_bk, bounds1, bounds2 = _mine(plans[0], 1, K, 1)
     return [StepsBatch(total_bk[:, k-1].copy(), bounds1[:, k-1, :k+1].copy(), bounds2[:, k-1, :k+1].copy()) for k in range(1, K + 1)]
 
-# %% ../nbs/05_fast.ipynb #5d0b5bb1
+# %% ../nbs/05_fast.ipynb #a528f513
 @njit(cache=True, nogil=True)
 def _align_scaled(flat, at, stride, T, K):
     D = np.zeros(K)
@@ -430,7 +430,7 @@ def _align_serial(packed, out_b):
 def _align_parallel(packed, out_b):
     for b in prange(len(out_b)): out_b[b] = _align_one(packed, b)
 
-# %% ../nbs/05_fast.ipynb #2b74f7c1
+# %% ../nbs/05_fast.ipynb #3841a5f7
 def align_log_prob_batch(
     W:np.ndarray|Sequence[np.ndarray], # frame-to-step matrices (B,T,K), or a list of (T,K) of any sizes, T >= K
     start:str="paper", # boundary: "paper" D(t,1)=1, "ctc" D(t,1)=W_t1 D(t-1,1)
@@ -462,7 +462,7 @@ def _first_column_one(flat, start_b, stride_b, rows_b, cols_b):
     for b in range(len(start_b)):
         for t in range(rows_b[b]): flat[start_b[b]+t*stride_b[b]] = 1.
 
-# %% ../nbs/05_fast.ipynb #2c01633d
+# %% ../nbs/05_fast.ipynb #fef86b7c
 def _race(
     ours:Callable, # runs some pairs
     theirs:Callable, # runs some pairs
