@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['StepsBatch', 'mine_steps_batch', 'mine_steps_all_batch', 'align_log_prob_batch', 'bench_fast']
 
-# %% ../nbs/05_fast.ipynb #a11b2af9
+# %% ../nbs/05_fast.ipynb #8ae7e94f
 import json
 import multiprocessing
 import os
@@ -18,14 +18,14 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba import njit, prange, types
 from numba.extending import intrinsic, models, register_model
 
 from .alignment import align_log_prob
 from .step_mining import mean_score, mine_steps, mine_steps_all
 
-# %% ../nbs/05_fast.ipynb #edf1a147
+# %% ../nbs/05_fast.ipynb #026dcedf
 _lanes = 8 # pairs side by side in one vector of float64
 _vector = ir.VectorType(ir.DoubleType(), _lanes)
 
@@ -41,8 +41,9 @@ def _place(context, builder, array_type, array, n):
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [n])
 
 def _fill(builder, x):
-    empty = ir.Constant(_vector, ir.Undefined)
-    return builder.shuffle_vector(builder.insert_element(empty, x, ir.Constant(ir.IntType(32), 0)), empty, ir.Constant(ir.VectorType(ir.IntType(32), _lanes), [0]*_lanes))
+    empty, i32 = ir.Constant(_vector, ir.Undefined), ir.IntType(32)
+    first_lane = builder.insert_element(empty, x, ir.Constant(i32, 0))
+    return builder.shuffle_vector(first_lane, empty, ir.Constant(ir.VectorType(i32, _lanes), [0]*_lanes))
 
 @intrinsic
 def _load(typing_context, array, n): # eight neighbours from place n
@@ -60,7 +61,7 @@ def _store(typing_context, array, n, vector): # eight neighbours to place n
         return context.get_dummy_value()
     return types.void(array, types.intp, _Vector()), generate
 
-# %% ../nbs/05_fast.ipynb #4896f103
+# %% ../nbs/05_fast.ipynb #02a8cb47
 @intrinsic
 def _same(typing_context, x): # one number in all lanes
     return _Vector()(types.float64), lambda context, builder, signature, args: _fill(builder, args[0])
@@ -79,7 +80,7 @@ def _binary(operation):
 _add, _sub, _mul = _binary(lambda b, x, y: b.fadd(x, y)), _binary(lambda b, x, y: b.fsub(x, y)), _binary(lambda b, x, y: b.fmul(x, y))
 _max = _binary(lambda b, x, y: b.select(b.fcmp_ordered(">", x, y), x, y))
 
-# %% ../nbs/05_fast.ipynb #0cbb65ac
+# %% ../nbs/05_fast.ipynb #be83de41
 @njit(cache=True, nogil=True)
 def _integrals(S, flat, start_l, stride_l, T, U):
     R = (U + 1)*_lanes
@@ -92,7 +93,7 @@ def _integrals(S, flat, start_l, stride_l, T, U):
             row = _add(row, _load(S, i*R + j*_lanes))
             _store(S, i*R + j*_lanes, _add(_load(S, (i - 1)*R + j*_lanes), row))
 
-# %% ../nbs/05_fast.ipynb #d609c207
+# %% ../nbs/05_fast.ipynb #ef18718a
 @njit(cache=True, nogil=True)
 def _cell(D, S, weight, bias, i, j, k, T, U):
     R = (U + 1)*_lanes
@@ -126,7 +127,7 @@ def _block(D, S, weight, bias, i, j, k, T, U):
     m += _lanes
     _store(D, m, q0); _store(D, m + Z, q1); _store(D, m + 2*Z, q2); _store(D, m + 3*Z, q3)
 
-# %% ../nbs/05_fast.ipynb #55e898ae
+# %% ../nbs/05_fast.ipynb #5ec12ca9
 @njit(cache=True, nogil=True)
 def _layers(D, S, first, weight, bias, T, U, low, K):
     R, edge = (U + 1)*_lanes, max(1, low - 1)
@@ -170,7 +171,7 @@ def _path(D, S, weight, bias, l, k, T, U, bounds1, bounds2):
         k, i, j = k - 1, x, y
         bounds1[k], bounds2[k] = i, j
 
-# %% ../nbs/05_fast.ipynb #67a7fe7c
+# %% ../nbs/05_fast.ipynb #39c961ce
 class _Work(NamedTuple):
     "All matrices in one flat array, cut into groups of pairs of one shape."
     flat:np.ndarray # entries of all matrices
@@ -205,7 +206,7 @@ def _serial(work, edges, low, K, traced, score, bounds1, bounds2):
 def _parallel(work, edges, low, K, traced, score, bounds1, bounds2):
     for n in prange(len(edges) - 1): _team(work, edges[n], edges[n+1], low, K, traced, score, bounds1, bounds2)
 
-# %% ../nbs/05_fast.ipynb #390209a8
+# %% ../nbs/05_fast.ipynb #88b2207d
 _home, _one_caller = os.getpid(), threading.Lock()
 
 def _threads_pay(
@@ -226,7 +227,7 @@ def _run(
         finally: _one_caller.release()
     else: serial(*args)
 
-# %% ../nbs/05_fast.ipynb #c0f2d1db
+# %% ../nbs/05_fast.ipynb #54e5514f
 class _Packed(NamedTuple):
     "B matrices in one flat array."
     flat:np.ndarray # entries
@@ -242,12 +243,13 @@ def _pack_array(
     len2:Any=None, # (B,) valid columns
 )->_Packed: # no copy where the array is float64 and contiguous
     "A padded batch."
-    if M_btu.ndim != 3 or not M_btu.size: raise ValueError(f"{name}: need a batch of matrices (B,T,U) that is not empty; got shape {M_btu.shape}; stack the pairs or pass a list")
+    if M_btu.ndim != 3 or not M_btu.size:
+        raise ValueError(f"{name}: need a batch of matrices (B,T,U) that is not empty; got shape {M_btu.shape}; stack the pairs or pass a list")
     B, T, U = M_btu.shape
-    rows, cols = (np.full(B, n) if given is None else np.asarray(given) for n, given in ((T, len1), (U, len2)))
-    for which, given, n in (("len1", rows, T), ("len2", cols, U)):
-        if given.shape != (B,) or given.dtype.kind not in "iu" or given.min() < 1 or given.max() > n:
-            raise ValueError(f"{name}: need {B} whole numbers {which} in 1..{n}; got {given.tolist()}; count the frames of each video")
+    rows, cols = (np.full(B, n) if lens is None else np.asarray(lens) for n, lens in ((T, len1), (U, len2)))
+    for which, lengths, n in (("len1", rows, T), ("len2", cols, U)):
+        if lengths.shape != (B,) or lengths.dtype.kind not in "iu" or lengths.min() < 1 or lengths.max() > n:
+            raise ValueError(f"{name}: need {B} whole numbers {which} in 1..{n}; got {lengths.tolist()}; count the frames of each video")
     flat = np.ascontiguousarray(M_btu, dtype=np.float64).reshape(-1)
     return _Packed(flat, np.arange(B, dtype=np.int64)*T*U, np.full(B, U, dtype=np.int64), rows.astype(np.int64), cols.astype(np.int64))
 
@@ -270,7 +272,8 @@ def _pack(
     len2:Any=None, # (B,) valid columns
 )->_Packed: # finite inside the valid part
     "Either kind of batch, checked."
-    if not isinstance(M, np.ndarray) and (len1 is not None or len2 is not None): raise ValueError(f"{name}: lengths go with a padded array; got a list; cut its matrices instead")
+    if not isinstance(M, np.ndarray) and (len1 is not None or len2 is not None):
+        raise ValueError(f"{name}: lengths go with a padded array; got a list; cut its matrices instead")
     packed = _pack_array(name, M, len1, len2) if isinstance(M, np.ndarray) else _pack_list(name, M)
     bad = int((~_all_finite(*packed)).sum())
     if bad: raise ValueError(f"{name}: every entry must be finite; got NaN or infinity in {bad} of {len(packed.start_b)} pairs; clean the features")
@@ -286,7 +289,7 @@ def _all_finite(flat, start_b, stride_b, rows_b, cols_b):
             if bad: fine_b[b] = False
     return fine_b
 
-# %% ../nbs/05_fast.ipynb #3a66353b
+# %% ../nbs/05_fast.ipynb #352f60ab
 def _kernel_tables(
     score:Callable, # block score (T,U,K) -> BlockTables
     T:int, # frames of video 1
@@ -319,7 +322,7 @@ def _plan(
         at += len(tables[-1])
     return _Work(packed.flat, packed.start_b, packed.stride_b, order, np.array(groups, dtype=np.int64), np.concatenate(tables))
 
-# %% ../nbs/05_fast.ipynb #eaa11cf2
+# %% ../nbs/05_fast.ipynb #5fe7cfd9
 class StepsBatch(NamedTuple):
     "Step segmentations of B pairs, half-open: step k is frames bounds[b,k]..bounds[b,k+1]-1."
     score:np.ndarray # (B,) sum of the block scores, Eq. 2
@@ -339,7 +342,8 @@ def _mine(
     teams = min(len(updates), 4*numba.get_num_threads())
     edges = np.unique(np.r_[0, np.searchsorted(updates, updates[-1]*np.arange(1, teams)/teams), len(updates)])
     _run(_serial, _parallel, updates[-1], work, edges, low, K, traced, score, bounds1, bounds2)
-    if not np.isfinite(score).all(): raise ValueError("mining: the sums of the matrix overflowed; got entries too large for float64; scale the similarities down")
+    if not np.isfinite(score).all():
+        raise ValueError("mining: the sums of the matrix overflowed; got entries too large for float64; scale the similarities down")
     return score, bounds1, bounds2
 
 def _check_steps(
@@ -350,7 +354,8 @@ def _check_steps(
     "A number of steps that every pair has room for."
     shortest = int(min(packed.rows_b.min(), packed.cols_b.min()))
     if not isinstance(n_steps, (int, np.integer)) or not 1 <= n_steps <= shortest:
-        raise ValueError(f"{name}: need a whole number of steps, 1 <= n_steps <= min(T,U) of every pair; got {n_steps} where the shortest video has {shortest} frames; lower n_steps")
+        raise ValueError(f"{name}: need a whole number of steps, 1 <= n_steps <= min(T,U) of every pair; "
+            f"got {n_steps} where the shortest video has {shortest} frames; lower n_steps")
     return int(n_steps)
 
 def mine_steps_batch(
@@ -366,7 +371,7 @@ def mine_steps_batch(
     total_b, bounds1, bounds2 = _mine(_plan(packed, score, K), K, K, K)
     return StepsBatch(total_b[:, 0], bounds1[:, 0], bounds2[:, 0])
 
-# %% ../nbs/05_fast.ipynb #9d95330b
+# %% ../nbs/05_fast.ipynb #fb1394cd
 def mine_steps_all_batch(
     M:np.ndarray|Sequence[np.ndarray], # relational matrices (B,T,U), or a list of (T,U)
     max_steps:int, # largest K, 1..min(T,U) of every pair
@@ -384,7 +389,7 @@ def mine_steps_all_batch(
     total_bk, bounds1, bounds2 = _mine(plans[0], 1, K, 1)
     return [StepsBatch(total_bk[:, k-1].copy(), bounds1[:, k-1, :k+1].copy(), bounds2[:, k-1, :k+1].copy()) for k in range(1, K + 1)]
 
-# %% ../nbs/05_fast.ipynb #556198da
+# %% ../nbs/05_fast.ipynb #a528f513
 @njit(cache=True, nogil=True)
 def _align_scaled(flat, at, stride, T, K):
     D = np.zeros(K)
@@ -425,7 +430,7 @@ def _align_serial(packed, out_b):
 def _align_parallel(packed, out_b):
     for b in prange(len(out_b)): out_b[b] = _align_one(packed, b)
 
-# %% ../nbs/05_fast.ipynb #141db9d7
+# %% ../nbs/05_fast.ipynb #3841a5f7
 def align_log_prob_batch(
     W:np.ndarray|Sequence[np.ndarray], # frame-to-step matrices (B,T,K), or a list of (T,K) of any sizes, T >= K
     start:str="paper", # boundary: "paper" D(t,1)=1, "ctc" D(t,1)=W_t1 D(t-1,1)
@@ -436,7 +441,8 @@ def align_log_prob_batch(
     if start not in ("ctc", "paper"): raise ValueError(f"{name}: start must be one of ['ctc', 'paper']; got {start!r}")
     if (packed.rows_b < packed.cols_b).any():
         b = int(np.argmax(packed.cols_b - packed.rows_b))
-        raise ValueError(f"{name}: need at least as many frames as steps; got T={packed.rows_b[b]}, K={packed.cols_b[b]} in pair {b}; lower K or sample more frames")
+        raise ValueError(f"{name}: need at least as many frames as steps; got T={packed.rows_b[b]}, K={packed.cols_b[b]} in pair {b}; "
+            "lower K or sample more frames")
     if _least(*packed) < 0.: raise ValueError(f"{name}: W must hold probabilities; got {_least(*packed):.3g}; apply the softmax first")
     if start == "paper": packed = packed._replace(flat=packed.flat.copy()); _first_column_one(*packed)
     out_b = np.zeros(len(packed.start_b))
@@ -456,7 +462,7 @@ def _first_column_one(flat, start_b, stride_b, rows_b, cols_b):
     for b in range(len(start_b)):
         for t in range(rows_b[b]): flat[start_b[b]+t*stride_b[b]] = 1.
 
-# %% ../nbs/05_fast.ipynb #2d2286d8
+# %% ../nbs/05_fast.ipynb #fef86b7c
 def _race(
     ours:Callable, # runs some pairs
     theirs:Callable, # runs some pairs
@@ -472,26 +478,41 @@ def _race(
             seconds[r, side] = time.process_time() - began
     each = seconds[1:]/pairs
     return dict(pairs_per_second=float(1/np.median(each[:, 0])), reference_pairs_per_second=float(1/np.median(each[:, 1])),
-        ratio=float(np.median(each[:, 1]/each[:, 0])), rounds=rounds)
+        ratio=float(np.median(each[:, 1]/each[:, 0])))
+
+class _Race(NamedTuple):
+    "Two pieces of code that do the same for some pairs."
+    ours:Callable # runs the batch kernel
+    theirs:Callable # runs the reference
+    pairs:tuple[int, int] # how many each runs
+
+def _mining_race(
+    M_btu:np.ndarray, # matrices
+    K:int, # number of steps
+    few:int, # how many of them the plain code mines
+)->_Race: # batch against one after the other
+    "Chapter 05 against chapter 02."
+    return _Race(lambda: mine_steps_batch(M_btu, K), lambda: [mine_steps(M_tu, K) for M_tu in M_btu[:few]], (len(M_btu), few))
 
 def _races(
     dense:Callable|None, # (M (32,16,16) float32, K) -> anything: the dense table for all k <= K
     rng:np.random.Generator, # draws the matrices
     size:int, # pairs per run of ours at T=16
-)->dict: # name -> ours, theirs, pairs of each
+)->dict[str, _Race]: # by name
     "What is raced against what."
     M16, M64, W = (rng.random(shape) for shape in ((size, 16, 16), (max(8, size//256), 64, 64), (size, 16, 14)))
     M16, M64, W = (X/X.sum(-1, keepdims=True) for X in (M16, M64, W))
-    few = max(1, size//1024)
-    races = {f"mine T=16 K={K}, over chapter 02": (lambda K=K: mine_steps_batch(M16, K), lambda K=K: [mine_steps(M, K) for M in M16[:16*few]], (size, 16*few)) for K in (14, 6)}
-    races |= {"mine T=64 K=14, over chapter 02": (lambda: mine_steps_batch(M64, 14), lambda: mine_steps(M64[0], 14), (len(M64), 1)),
-        "align T=16 K=14, over chapter 03": (lambda: align_log_prob_batch(W), lambda: [align_log_prob(X) for X in W[:64*few]], (size, 64*few))}
+    few = max(1, size//64)
+    races = {"mine T=16 K=14, over chapter 02": _mining_race(M16, 14, few), "mine T=16 K=6, over chapter 02": _mining_race(M16, 6, few),
+        "mine T=64 K=14, over chapter 02": _mining_race(M64, 14, 1),
+        "align T=16 K=14, over chapter 03": _Race(lambda: align_log_prob_batch(W), lambda: [align_log_prob(X) for X in W[:few]], (size, few))}
     if dense is None: return races
     D32, packed = M16[:32].astype(np.float32), _pack("bench_fast", M16)
-    every = lambda: _mine(_plan(packed, mean_score, 16), 1, 16, 16)
-    return races | {"mine T=16, all k<=16 and one path, over dense": (every, lambda: dense(D32, 16), (size, 32)),
-        "mine T=16 K=14, over dense": (lambda: mine_steps_batch(M16, 14), lambda: dense(D32, 16), (size, 32)),
-        "mine T=16 K=6, over dense": (lambda: mine_steps_batch(M16, 6), lambda: dense(D32, 16), (size, 32))}
+    def table(): dense(D32, 16)
+    def every(): _mine(_plan(packed, mean_score, 16), 1, 16, 16)
+    return races | {"mine T=16, all k<=16 and one path, over dense": _Race(every, table, (size, len(D32))),
+        "mine T=16 K=14, over dense": _Race(lambda: mine_steps_batch(M16, 14), table, (size, len(D32))),
+        "mine T=16 K=6, over dense": _Race(lambda: mine_steps_batch(M16, 6), table, (size, len(D32)))}
 
 def bench_fast(
     path:str|Path|None=None, # JSON record to write, none if None
@@ -505,7 +526,8 @@ def bench_fast(
     numba.set_num_threads(1)
     try: races = {name: _race(*race, rounds) for name, race in _races(dense, np.random.default_rng(seed), size).items()}
     finally: numba.set_num_threads(threads)
-    record = dict(unit="pairs per second of processor time, one thread", machine=platform.machine(), processor=_processor(), numba=numba.__version__, numpy=np.__version__, seed=seed, races=races)
+    record = dict(unit="pairs per second of processor time, one thread", machine=platform.machine(), processor=_processor(),
+        numba=numba.__version__, numpy=np.__version__, seed=seed, rounds=rounds, races=races)
     if path is not None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(json.dumps(record, indent=1) + "\n")
@@ -514,5 +536,5 @@ def bench_fast(
 def _processor(
 )->dict: # model and vector extensions as LLVM names them
     "What the kernels were compiled for."
-    from llvmlite import binding
-    return dict(model=binding.get_host_cpu_name(), vectors=[name for name in ("avx2", "avx512f") if binding.get_host_cpu_features().get(name)])
+    features = binding.get_host_cpu_features()
+    return dict(model=binding.get_host_cpu_name(), vectors=[name for name in ("avx2", "avx512f", "neon") if features.get(name)])
