@@ -7,23 +7,23 @@ __all__ = ['colours', 'shapes', 'verbs', 'kinds', 'WorldConfig', 'preset', 'Pose
            'make_world', 'draw_segments', 'plan_video', 'Scene', 'draw_scene', 'Rendered', 'render_video',
            'frames_digest', 'write_video', 'video_ids', 'video_seed', 'world_pairs', 'render_world']
 
-# %% ../../nbs/10_synthetic.ipynb #f5010be5
+# %% ../../nbs/10_synthetic.ipynb #b1e946c7
 import hashlib, json, os, zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import av
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-# %% ../../nbs/10_synthetic.ipynb #201066ee
+# %% ../../nbs/10_synthetic.ipynb #fff9c1a2
 @dataclass(frozen=True)
 class WorldConfig:
     "Everything that fixes a rendered set, apart from its seed; all values are ours."
@@ -55,7 +55,7 @@ class WorldConfig:
 
 _floor = .06 # smallest share of a video that the frames of one step name take together
 
-# %% ../../nbs/10_synthetic.ipynb #57a3fd76
+# %% ../../nbs/10_synthetic.ipynb #79c5521b
 def preset(
     name:str, # "tiny" (52 videos), "small" (1016) or "full" (2904)
 )->WorldConfig: # ours
@@ -65,7 +65,7 @@ def preset(
     if name not in presets: raise ValueError(f"preset: need one of {sorted(presets)}; got {name!r}; build a WorldConfig for anything else")
     return presets[name]
 
-# %% ../../nbs/10_synthetic.ipynb #a9706fd3
+# %% ../../nbs/10_synthetic.ipynb #ec7dc628
 colours = dict(red=(214, 48, 49), orange=(240, 147, 43), yellow=(246, 215, 60), green=(39, 174, 96), cyan=(64, 207, 217), blue=(52, 94, 219),
                violet=(142, 68, 190), pink=(245, 130, 190)) # RGB, 0..255
 
@@ -79,7 +79,7 @@ shapes:dict[str, Callable] = dict( # (x, y) in radii, y downward -> signed dista
     ring=lambda x, y: np.abs(np.hypot(x, y) - .68) - .3,
     cross=lambda x, y: np.minimum(np.maximum(np.abs(x) - .36, np.abs(y) - 1), np.maximum(np.abs(x) - 1, np.abs(y) - .36)))
 
-# %% ../../nbs/10_synthetic.ipynb #51267b30
+# %% ../../nbs/10_synthetic.ipynb #80ff2cb9
 def _ease(p): return np.clip(p, 0, 1)**2*(3 - 2*np.clip(p, 0, 1))
 
 class Pose(NamedTuple):
@@ -110,7 +110,7 @@ verbs:dict[str, Callable] = dict( # (envelope e, phase p, side -1 or 1) -> field
     tap=lambda e, p, s: dict(ripple=e, hand=-.5*np.abs(np.sin(5*np.pi*p))*e),
     squash=lambda e, p, s: dict(sx=1 + .55*e, sy=1 - .5*e))
 
-# %% ../../nbs/10_synthetic.ipynb #80dee8ad
+# %% ../../nbs/10_synthetic.ipynb #e6395903
 def _over(layer, colour, alpha):
     "Lay a colour with its coverage over a layer (colour, light that comes through), in place."
     rgb, through = layer
@@ -150,21 +150,21 @@ def _before(layer, f, x0, y0, phase, side, radius):
             _over(layer, (190, 225, 255), f["drops"]*_soft(np.hypot(x, y) - .22, radius))
 
 def _grid(radius):
-    "Coordinates in radii, y (1,P,1) and x (1,1,P), of the pixels around a mat, and P."
+    "Coordinates in radii, x (1,1,P) and y (1,P,1), of the pixels around a mat, and P."
     half = int(np.ceil(2.8*radius))
     at = (np.arange(2*half, dtype=np.float32) - half + .5)/radius
-    return (at[None, :, None], at[None, None, :]), 2*half
+    return at[None, None, :], at[None, :, None], 2*half
 
 def _draw_mat(radius, view):
     "Layer of the dark disc on which a thing lies."
-    (y, x), size = _grid(radius)
+    x, y, size = _grid(radius)
     layer = np.zeros((1, size, size, 3), np.float32), np.ones((1, size, size), np.float32)
     _over(layer, (24, 22, 30), .45*_cover("disc", x/1.3, y/1.3, view, radius)[0])
     return [a[0] for a in layer]
 
 def _draw_thing(shape, colour, pose, phase, side, radius, view):
     "Batch of sprites centred on the mat: colour (n,P,P,3) and light that comes through (n,P,P)."
-    n, (y0, x0), size = len(phase), *_grid(radius)
+    n, (x0, y0, size) = len(phase), _grid(radius)
     f = {k: np.broadcast_to(np.asarray(v, np.float32), (n,))[:, None, None] for k, v in pose._asdict().items()}
     layer, own = (np.zeros((n, size, size, 3), np.float32), np.ones((n, size, size), np.float32)), np.asarray(colour, np.float32)
     _behind(layer, shape, own, f, x0, y0, view, radius)
@@ -177,7 +177,7 @@ def _draw_thing(shape, colour, pose, phase, side, radius, view):
     _before(layer, f, x0, y0, phase, side, radius)
     return layer
 
-# %% ../../nbs/10_synthetic.ipynb #0141e072
+# %% ../../nbs/10_synthetic.ipynb #081f316e
 def _capsule(x, y, a, b, r):
     dx, dy = b[0] - a[0], b[1] - a[1]
     t = np.clip(((x - a[0])*dx + (y - a[1])*dy)/max(dx*dx + dy*dy, 1e-9), 0, 1)
@@ -213,7 +213,7 @@ def _blend(canvas, layer, x, y):
     part = canvas[i:i + 2*h, j:j + 2*h]
     part *= through[..., None]; part += rgb
 
-# %% ../../nbs/10_synthetic.ipynb #cbc5ef74
+# %% ../../nbs/10_synthetic.ipynb #37c3bf2e
 kinds = ("swap", "move", "delete", "add", "replace", "repeat", "reorder")
 
 def _swap(s, spare, tempo, rng):
@@ -263,7 +263,7 @@ def vary(
     if not spare and kind in ("add", "replace"): raise ValueError(f"vary: need a step outside the procedure to {kind}; got {vocab}; enlarge vocab")
     return tuple(_vary[kind](list(steps), spare, tempo or {}, rng))
 
-# %% ../../nbs/10_synthetic.ipynb #0eb2052f
+# %% ../../nbs/10_synthetic.ipynb #844cecff
 class Step(NamedTuple):
     "One step of the vocabulary: a verb done to a thing."
     name:str # "lift the red star"
@@ -318,7 +318,9 @@ def make_world(
     pairs = _draw_vocabulary(config.n_steps_vocab, len(things), rng)
     steps = [Step(f"{v} the {' '.join(things[o])}", v, o, float(np.exp(rng.uniform(-.45, .45)))) for v, o in pairs]
     tempo = {s.name: s.tempo for s in steps}
-    procedures, seen, task = [], set(), 0
+    procedures:list[Procedure] = []
+    seen:set[tuple] = set()
+    task = 0
     for split in ("train", "val", "test"):
         n_tasks, n_procedures, _ = getattr(config, split)
         for i in range(n_tasks):
@@ -329,7 +331,7 @@ def make_world(
             procedures += [Procedure(f"{task}.{j+1}", task, split, k, s) for j, (k, s) in enumerate(zip(["base", *chosen], found))]
     return World(config, seed, things, {s.name: s for s in steps}, tuple(procedures))
 
-# %% ../../nbs/10_synthetic.ipynb #40597a95
+# %% ../../nbs/10_synthetic.ipynb #b630f22a
 def draw_segments(
     steps:tuple, # step names in order
     tempo:dict, # step name -> relative duration
@@ -355,7 +357,7 @@ def plan_video(
     "When the steps of a video happen, without drawing it."
     return draw_segments(tuple(steps), {m: s.tempo for m, s in world.vocabulary.items()}, world.config, np.random.default_rng([seed, 1]))
 
-# %% ../../nbs/10_synthetic.ipynb #ad238192
+# %% ../../nbs/10_synthetic.ipynb #43cfe531
 class Scene(NamedTuple):
     "What stays fixed through one video: all that must not tell the procedure."
     table:np.ndarray # (H+2m, W+2m, 3) float32 table top with the mats, on a canvas with margin m
@@ -402,7 +404,7 @@ def draw_scene(
     side = np.where(place[:, 0] < margin + c.width/2, 1, -1)
     return Scene(table, margin, place, radius, view, light.astype(np.float32), hand, side, q*rng.uniform(0, 1.2)*unit, q*rng.uniform(1, 6))
 
-# %% ../../nbs/10_synthetic.ipynb #a6246702
+# %% ../../nbs/10_synthetic.ipynb #92d8d4b8
 def _act(world, scene, step, n):
     "Sprites of one step that lasts n frames, and where the hand is on the canvas (n,2)."
     p = (np.arange(n, dtype=np.float32) + .5)/n
@@ -462,13 +464,13 @@ def render_video(
     segments, n = plan_video(world, tuple(steps), seed)
     rng = np.random.default_rng([seed, 2])
     scene = draw_scene(world, task, rng)
-    target, acting = _idle_hand(scene, n, rng), [None]*n
+    target, acting = _idle_hand(scene, n, rng), dict.fromkeys(range(n))
     for m, (start, end) in zip(steps, segments):
         (rgb, through), target[start:end] = _act(world, scene, world.vocabulary[m], int(end - start))
-        acting[start:end] = [(world.vocabulary[m].thing, layer) for layer in zip(rgb, through)]
+        acting.update((start + i, (world.vocabulary[m].thing, layer)) for i, layer in enumerate(zip(rgb, through)))
     return Rendered(_film(world, scene, acting, target, rng), segments, tuple(steps))
 
-# %% ../../nbs/10_synthetic.ipynb #f97a6785
+# %% ../../nbs/10_synthetic.ipynb #67838f78
 def frames_digest(
     frames:np.ndarray, # (N,H,W,3) uint8
 )->str: # sha256 of shape and pixels, 64 hexadecimal digits
@@ -506,7 +508,7 @@ def _decode(path):
         stream.codec_context.thread_count = 1
         return np.stack([f.to_ndarray(format="rgb24") for f in box.decode(stream)])
 
-# %% ../../nbs/10_synthetic.ipynb #d0951c48
+# %% ../../nbs/10_synthetic.ipynb #d8474b59
 def video_ids(
     world:World, # from `make_world`
 )->list[tuple[str, Procedure]]: # id "label/take01" and its procedure, in the order of the manifest
@@ -541,7 +543,7 @@ def world_pairs(
     chosen = [rows[k][i] for k in ("same", *found) for i in sorted(rng.permutation(len(rows[k]))[:each*(len(found) if k == "same" else 1) if found else None])]
     return pd.DataFrame(chosen, columns=["a", "label_a", "b", "label_b", "same", "kind"])
 
-# %% ../../nbs/10_synthetic.ipynb #e19829d4
+# %% ../../nbs/10_synthetic.ipynb #824ec840
 _renderer = 2 # raised whenever the same seed gives other pixels
 
 def _settings(config, seed): return json.loads(json.dumps(dict(config=asdict(config), seed=seed, renderer=_renderer)))
