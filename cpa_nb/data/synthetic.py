@@ -7,23 +7,23 @@ __all__ = ['colours', 'shapes', 'verbs', 'kinds', 'WorldConfig', 'preset', 'Pose
            'make_world', 'draw_segments', 'plan_video', 'Scene', 'draw_scene', 'Rendered', 'render_video',
            'frames_digest', 'write_video', 'video_ids', 'video_seed', 'world_pairs', 'render_world']
 
-# %% ../../nbs/10_synthetic.ipynb #f5010be5
+# %% ../../nbs/10_synthetic.ipynb #e761449c
 import hashlib, json, os, zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import av
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-# %% ../../nbs/10_synthetic.ipynb #201066ee
+# %% ../../nbs/10_synthetic.ipynb #6016421b
 @dataclass(frozen=True)
 class WorldConfig:
     "Everything that fixes a rendered set, apart from its seed; all values are ours."
@@ -55,7 +55,7 @@ class WorldConfig:
 
 _floor = .06 # smallest share of a video that the frames of one step name take together
 
-# %% ../../nbs/10_synthetic.ipynb #57a3fd76
+# %% ../../nbs/10_synthetic.ipynb #66b29650
 def preset(
     name:str, # "tiny" (52 videos), "small" (1016) or "full" (2904)
 )->WorldConfig: # ours
@@ -65,7 +65,7 @@ def preset(
     if name not in presets: raise ValueError(f"preset: need one of {sorted(presets)}; got {name!r}; build a WorldConfig for anything else")
     return presets[name]
 
-# %% ../../nbs/10_synthetic.ipynb #a9706fd3
+# %% ../../nbs/10_synthetic.ipynb #132877eb
 colours = dict(red=(214, 48, 49), orange=(240, 147, 43), yellow=(246, 215, 60), green=(39, 174, 96), cyan=(64, 207, 217), blue=(52, 94, 219),
                violet=(142, 68, 190), pink=(245, 130, 190)) # RGB, 0..255
 
@@ -79,7 +79,7 @@ shapes:dict[str, Callable] = dict( # (x, y) in radii, y downward -> signed dista
     ring=lambda x, y: np.abs(np.hypot(x, y) - .68) - .3,
     cross=lambda x, y: np.minimum(np.maximum(np.abs(x) - .36, np.abs(y) - 1), np.maximum(np.abs(x) - 1, np.abs(y) - .36)))
 
-# %% ../../nbs/10_synthetic.ipynb #51267b30
+# %% ../../nbs/10_synthetic.ipynb #eb4029e9
 def _ease(p): return np.clip(p, 0, 1)**2*(3 - 2*np.clip(p, 0, 1))
 
 class Pose(NamedTuple):
@@ -110,7 +110,7 @@ verbs:dict[str, Callable] = dict( # (envelope e, phase p, side -1 or 1) -> field
     tap=lambda e, p, s: dict(ripple=e, hand=-.5*np.abs(np.sin(5*np.pi*p))*e),
     squash=lambda e, p, s: dict(sx=1 + .55*e, sy=1 - .5*e))
 
-# %% ../../nbs/10_synthetic.ipynb #80dee8ad
+# %% ../../nbs/10_synthetic.ipynb #5a021605
 def _over(layer, colour, alpha):
     "Lay a colour with its coverage over a layer (colour, light that comes through), in place."
     rgb, through = layer
@@ -150,21 +150,21 @@ def _before(layer, f, x0, y0, phase, side, radius):
             _over(layer, (190, 225, 255), f["drops"]*_soft(np.hypot(x, y) - .22, radius))
 
 def _grid(radius):
-    "Coordinates in radii, y (1,P,1) and x (1,1,P), of the pixels around a mat, and P."
+    "Coordinates in radii, x (1,1,P) and y (1,P,1), of the pixels around a mat, and P."
     half = int(np.ceil(2.8*radius))
     at = (np.arange(2*half, dtype=np.float32) - half + .5)/radius
-    return (at[None, :, None], at[None, None, :]), 2*half
+    return at[None, None, :], at[None, :, None], 2*half
 
 def _draw_mat(radius, view):
     "Layer of the dark disc on which a thing lies."
-    (y, x), size = _grid(radius)
+    x, y, size = _grid(radius)
     layer = np.zeros((1, size, size, 3), np.float32), np.ones((1, size, size), np.float32)
     _over(layer, (24, 22, 30), .45*_cover("disc", x/1.3, y/1.3, view, radius)[0])
     return [a[0] for a in layer]
 
 def _draw_thing(shape, colour, pose, phase, side, radius, view):
     "Batch of sprites centred on the mat: colour (n,P,P,3) and light that comes through (n,P,P)."
-    n, (y0, x0), size = len(phase), *_grid(radius)
+    n, (x0, y0, size) = len(phase), _grid(radius)
     f = {k: np.broadcast_to(np.asarray(v, np.float32), (n,))[:, None, None] for k, v in pose._asdict().items()}
     layer, own = (np.zeros((n, size, size, 3), np.float32), np.ones((n, size, size), np.float32)), np.asarray(colour, np.float32)
     _behind(layer, shape, own, f, x0, y0, view, radius)
@@ -177,7 +177,7 @@ def _draw_thing(shape, colour, pose, phase, side, radius, view):
     _before(layer, f, x0, y0, phase, side, radius)
     return layer
 
-# %% ../../nbs/10_synthetic.ipynb #0141e072
+# %% ../../nbs/10_synthetic.ipynb #a6acb0be
 def _capsule(x, y, a, b, r):
     dx, dy = b[0] - a[0], b[1] - a[1]
     t = np.clip(((x - a[0])*dx + (y - a[1])*dy)/max(dx*dx + dy*dy, 1e-9), 0, 1)
@@ -213,7 +213,7 @@ def _blend(canvas, layer, x, y):
     part = canvas[i:i + 2*h, j:j + 2*h]
     part *= through[..., None]; part += rgb
 
-# %% ../../nbs/10_synthetic.ipynb #cbc5ef74
+# %% ../../nbs/10_synthetic.ipynb #13474a68
 kinds = ("swap", "move", "delete", "add", "replace", "repeat", "reorder")
 
 def _swap(s, spare, tempo, rng):
@@ -263,7 +263,7 @@ def vary(
     if not spare and kind in ("add", "replace"): raise ValueError(f"vary: need a step outside the procedure to {kind}; got {vocab}; enlarge vocab")
     return tuple(_vary[kind](list(steps), spare, tempo or {}, rng))
 
-# %% ../../nbs/10_synthetic.ipynb #0eb2052f
+# %% ../../nbs/10_synthetic.ipynb #6478eb2e
 class Step(NamedTuple):
     "One step of the vocabulary: a verb done to a thing."
     name:str # "lift the red star"
@@ -314,11 +314,13 @@ def make_world(
 )->World: # ours
     "Draw the things, the vocabulary and all procedures of a world."
     rng = np.random.default_rng([seed, 1])
-    things = tuple(zip(rng.permutation(list(colours)).tolist()[:config.n_objects], rng.permutation(list(shapes)).tolist()[:config.n_objects]))
+    things = tuple(zip(rng.permutation(list(colours)).tolist()[:config.n_objects], rng.permutation(list(shapes)).tolist()[:config.n_objects], strict=True))
     pairs = _draw_vocabulary(config.n_steps_vocab, len(things), rng)
     steps = [Step(f"{v} the {' '.join(things[o])}", v, o, float(np.exp(rng.uniform(-.45, .45)))) for v, o in pairs]
     tempo = {s.name: s.tempo for s in steps}
-    procedures, seen, task = [], set(), 0
+    procedures:list[Procedure] = []
+    seen:set[tuple] = set()
+    task = 0
     for split in ("train", "val", "test"):
         n_tasks, n_procedures, _ = getattr(config, split)
         for i in range(n_tasks):
@@ -326,10 +328,10 @@ def make_world(
             chosen = [kinds[(i*(n_procedures - 1) + j) % len(kinds)] for j in range(n_procedures - 1)]
             found = _draw_task(config, tempo, chosen, seen, rng)
             seen |= set(found)
-            procedures += [Procedure(f"{task}.{j+1}", task, split, k, s) for j, (k, s) in enumerate(zip(["base", *chosen], found))]
+            procedures += [Procedure(f"{task}.{j+1}", task, split, k, s) for j, (k, s) in enumerate(zip(["base", *chosen], found, strict=True))]
     return World(config, seed, things, {s.name: s for s in steps}, tuple(procedures))
 
-# %% ../../nbs/10_synthetic.ipynb #40597a95
+# %% ../../nbs/10_synthetic.ipynb #ffd2208c
 def draw_segments(
     steps:tuple, # step names in order
     tempo:dict, # step name -> relative duration
@@ -340,8 +342,8 @@ def draw_segments(
     n, names = int(rng.integers(config.frames[0], config.frames[1] + 1)), sorted(set(steps))
     idle = rng.uniform(*config.idle)*n
     weight = np.array([tempo[m] for m in names])*rng.gamma(1.5, size=len(names))
-    share = dict(zip(names, _floor*n + (n - idle - _floor*n*len(names))*weight/weight.sum()))
-    cut = dict(zip(names, rng.uniform(.42, .58, len(names))))
+    share = dict(zip(names, _floor*n + (n - idle - _floor*n*len(names))*weight/weight.sum(), strict=True))
+    cut = dict(zip(names, rng.uniform(.42, .58, len(names)), strict=True))
     length = [share[m] if steps.count(m) == 1 else share[m]*(cut[m] if m not in steps[:k] else (1 - cut[m])/(steps.count(m) - 1)) for k, m in enumerate(steps)]
     gap = rng.gamma(1., size=len(steps) + 1)
     edges = np.cumsum(np.stack([gap[:-1]*idle/gap.sum(), length], 1).ravel())
@@ -355,7 +357,7 @@ def plan_video(
     "When the steps of a video happen, without drawing it."
     return draw_segments(tuple(steps), {m: s.tempo for m, s in world.vocabulary.items()}, world.config, np.random.default_rng([seed, 1]))
 
-# %% ../../nbs/10_synthetic.ipynb #ad238192
+# %% ../../nbs/10_synthetic.ipynb #28ba9588
 class Scene(NamedTuple):
     "What stays fixed through one video: all that must not tell the procedure."
     table:np.ndarray # (H+2m, W+2m, 3) float32 table top with the mats, on a canvas with margin m
@@ -402,7 +404,7 @@ def draw_scene(
     side = np.where(place[:, 0] < margin + c.width/2, 1, -1)
     return Scene(table, margin, place, radius, view, light.astype(np.float32), hand, side, q*rng.uniform(0, 1.2)*unit, q*rng.uniform(1, 6))
 
-# %% ../../nbs/10_synthetic.ipynb #a6246702
+# %% ../../nbs/10_synthetic.ipynb #7b59a5b9
 def _act(world, scene, step, n):
     "Sprites of one step that lasts n frames, and where the hand is on the canvas (n,2)."
     p = (np.arange(n, dtype=np.float32) + .5)/n
@@ -462,13 +464,13 @@ def render_video(
     segments, n = plan_video(world, tuple(steps), seed)
     rng = np.random.default_rng([seed, 2])
     scene = draw_scene(world, task, rng)
-    target, acting = _idle_hand(scene, n, rng), [None]*n
-    for m, (start, end) in zip(steps, segments):
+    target, acting = _idle_hand(scene, n, rng), dict.fromkeys(range(n))
+    for m, (start, end) in zip(steps, segments, strict=True):
         (rgb, through), target[start:end] = _act(world, scene, world.vocabulary[m], int(end - start))
-        acting[start:end] = [(world.vocabulary[m].thing, layer) for layer in zip(rgb, through)]
+        acting.update((start + i, (world.vocabulary[m].thing, layer)) for i, layer in enumerate(zip(rgb, through, strict=True)))
     return Rendered(_film(world, scene, acting, target, rng), segments, tuple(steps))
 
-# %% ../../nbs/10_synthetic.ipynb #f97a6785
+# %% ../../nbs/10_synthetic.ipynb #73b7d73b
 def frames_digest(
     frames:np.ndarray, # (N,H,W,3) uint8
 )->str: # sha256 of shape and pixels, 64 hexadecimal digits
@@ -492,7 +494,7 @@ def write_video(
     with av.open(str(part), "w", format="mp4", options={"movflags": "faststart"}) as box:
         stream = box.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
-        stream.options = {"preset": "veryfast", "crf": str(crf), "g": "12", "x264-params": "threads=1:lookahead-threads=1:mbtree=0"} # mbtree reads memory it never wrote
+        stream.options = {"preset": "veryfast", "crf": str(crf), "g": "12", "x264-params": "threads=1:lookahead-threads=1:mbtree=0"} # mbtree: see below
         stream.codec_context.thread_count = 1
         for picture in frames: box.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         box.mux(stream.encode())
@@ -506,7 +508,7 @@ def _decode(path):
         stream.codec_context.thread_count = 1
         return np.stack([f.to_ndarray(format="rgb24") for f in box.decode(stream)])
 
-# %% ../../nbs/10_synthetic.ipynb #d0951c48
+# %% ../../nbs/10_synthetic.ipynb #facee3cf
 def video_ids(
     world:World, # from `make_world`
 )->list[tuple[str, Procedure]]: # id "label/take01" and its procedure, in the order of the manifest
@@ -541,7 +543,7 @@ def world_pairs(
     chosen = [rows[k][i] for k in ("same", *found) for i in sorted(rng.permutation(len(rows[k]))[:each*(len(found) if k == "same" else 1) if found else None])]
     return pd.DataFrame(chosen, columns=["a", "label_a", "b", "label_b", "same", "kind"])
 
-# %% ../../nbs/10_synthetic.ipynb #e19829d4
+# %% ../../nbs/10_synthetic.ipynb #3fbf9ec2
 _renderer = 2 # raised whenever the same seed gives other pixels
 
 def _settings(config, seed): return json.loads(json.dumps(dict(config=asdict(config), seed=seed, renderer=_renderer)))
@@ -563,7 +565,8 @@ def _begin(folder, config, seed):
     note, settings, manifest, journal = folder/"world.json", _settings(config, seed), folder/"manifest.csv", folder/"journal.jsonl"
     if folder.exists() and not folder.is_dir(): raise ValueError(f"render_world: {folder.name} is a file; choose another folder")
     if note.exists():
-        if json.loads(note.read_text()) != settings: raise ValueError(f"render_world: {folder.name} holds another set, see its world.json; choose another folder")
+        same = json.loads(note.read_text()) == settings
+        if not same: raise ValueError(f"render_world: {folder.name} holds another set, see its world.json; choose another folder")
     elif folder.exists() and any(folder.iterdir()): raise ValueError(f"render_world: {folder.name} is not empty and has no world.json; choose another folder")
     rows:list[dict] = []
     if manifest.exists(): rows = pd.read_csv(manifest, dtype={"label": str}).to_dict("records")
@@ -594,7 +597,8 @@ def _write_tables(folder, world, rows):
         _write(folder/"splits"/f"{split}_pairs.txt", "".join(f"{r.a} {r.label_a} {r.b} {r.label_b}\n" for r in world_pairs(world, split).itertuples()))
     _write(folder/"label_bank.json", json.dumps({p.label: p.steps for p in world.procedures}, indent=1))
     _write(folder/"procedures.csv", table(pd.DataFrame([p._asdict() | {"steps": " | ".join(p.steps)} for p in world.procedures])))
-    truth = [(id, k, m, *map(int, s)) for id, p in jobs for k, (m, s) in enumerate(zip(p.steps, plan_video(world, p.steps, video_seed(world, id))[0]))]
+    times = ((id, p, plan_video(world, p.steps, video_seed(world, id))[0]) for id, p in jobs)
+    truth = [(id, k, m, *map(int, s)) for id, p, segments in times for k, (m, s) in enumerate(zip(p.steps, segments, strict=True))]
     _write(folder/"truth.csv", table(pd.DataFrame(truth, columns=["id", "step", "name", "start", "end"])))
     _write(folder/"manifest.csv", table(pd.DataFrame(rows)))
 
