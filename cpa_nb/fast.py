@@ -5,27 +5,26 @@
 # %% auto #0
 __all__ = ['StepsBatch', 'mine_steps_batch', 'mine_steps_all_batch', 'align_log_prob_batch', 'bench_fast']
 
-# %% ../nbs/05_fast.ipynb #8ae7e94f
+# %% ../nbs/05_fast.ipynb #6899c6b8
 import json
 import multiprocessing
-import os
 import platform
-import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from llvmlite import binding, ir
-from numba import njit, prange, types
+from numba import njit, types
 from numba.extending import intrinsic, models, register_model
 
 from .alignment import align_log_prob
 from .step_mining import mean_score, mine_steps, mine_steps_all
 
-# %% ../nbs/05_fast.ipynb #026dcedf
+# %% ../nbs/05_fast.ipynb #8b0e81fc
 _lanes = 8 # pairs side by side in one vector of float64
 _vector = ir.VectorType(ir.DoubleType(), _lanes)
 
@@ -61,7 +60,7 @@ def _store(typing_context, array, n, vector): # eight neighbours to place n
         return context.get_dummy_value()
     return types.void(array, types.intp, _Vector()), generate
 
-# %% ../nbs/05_fast.ipynb #02a8cb47
+# %% ../nbs/05_fast.ipynb #341ed8be
 @intrinsic
 def _same(typing_context, x): # one number in all lanes
     return _Vector()(types.float64), lambda context, builder, signature, args: _fill(builder, args[0])
@@ -80,7 +79,7 @@ def _binary(operation):
 _add, _sub, _mul = _binary(lambda b, x, y: b.fadd(x, y)), _binary(lambda b, x, y: b.fsub(x, y)), _binary(lambda b, x, y: b.fmul(x, y))
 _max = _binary(lambda b, x, y: b.select(b.fcmp_ordered(">", x, y), x, y))
 
-# %% ../nbs/05_fast.ipynb #be83de41
+# %% ../nbs/05_fast.ipynb #d417450c
 @njit(cache=True, nogil=True)
 def _integrals(S, flat, start_l, stride_l, T, U):
     R = (U + 1)*_lanes
@@ -93,7 +92,7 @@ def _integrals(S, flat, start_l, stride_l, T, U):
             row = _add(row, _load(S, i*R + j*_lanes))
             _store(S, i*R + j*_lanes, _add(_load(S, (i - 1)*R + j*_lanes), row))
 
-# %% ../nbs/05_fast.ipynb #ef18718a
+# %% ../nbs/05_fast.ipynb #6866a965
 @njit(cache=True, nogil=True)
 def _cell(D, S, weight, bias, i, j, k, T, U):
     R = (U + 1)*_lanes
@@ -127,7 +126,7 @@ def _block(D, S, weight, bias, i, j, k, T, U):
     m += _lanes
     _store(D, m, q0); _store(D, m + Z, q1); _store(D, m + 2*Z, q2); _store(D, m + 3*Z, q3)
 
-# %% ../nbs/05_fast.ipynb #5ec12ca9
+# %% ../nbs/05_fast.ipynb #48375cd6
 @njit(cache=True, nogil=True)
 def _layers(D, S, first, weight, bias, T, U, low, K):
     R, edge = (U + 1)*_lanes, max(1, low - 1)
@@ -171,7 +170,7 @@ def _path(D, S, weight, bias, l, k, T, U, bounds1, bounds2):
         k, i, j = k - 1, x, y
         bounds1[k], bounds2[k] = i, j
 
-# %% ../nbs/05_fast.ipynb #39c961ce
+# %% ../nbs/05_fast.ipynb #b49a2db0
 class _Work(NamedTuple):
     "All matrices in one flat array, cut into groups of pairs of one shape."
     flat:np.ndarray # entries of all matrices
@@ -198,36 +197,31 @@ def _team(work, begin, end, low, K, traced, score, bounds1, bounds2):
             for k in range(low, K + 1): score[pairs[l], k-low] = D[((k*(T + 1) + T)*(U + 1) + U)*_lanes+l]
             for k in range(traced, K + 1): _path(D, S, weight, bias, l, k, T, U, bounds1[pairs[l], k-traced], bounds2[pairs[l], k-traced])
 
-@njit(cache=True, nogil=True)
-def _serial(work, edges, low, K, traced, score, bounds1, bounds2):
-    for n in range(len(edges) - 1): _team(work, edges[n], edges[n+1], low, K, traced, score, bounds1, bounds2)
-
-@njit(cache=True, nogil=True, parallel=True)
-def _parallel(work, edges, low, K, traced, score, bounds1, bounds2):
-    for n in prange(len(edges) - 1): _team(work, edges[n], edges[n+1], low, K, traced, score, bounds1, bounds2)
-
-# %% ../nbs/05_fast.ipynb #88b2207d
-_home, _one_caller = os.getpid(), threading.Lock()
-
-def _threads_pay(
+# %% ../nbs/05_fast.ipynb #ba118b66
+def _n_threads(
     updates:float, # estimated number of scalar updates
-)->bool: # True in the main process, with more than one thread and about a millisecond of work
-    "Is the parallel kernel safe here, and worth its start?"
-    return updates > 3e6 and numba.get_num_threads() > 1 and os.getpid() == _home and multiprocessing.parent_process() is None
+    threads:int|None, # what the caller wants, None for no wish
+)->int: # >= 1 (ours)
+    "How many threads a call gets."
+    if threads is not None:
+        if not isinstance(threads, (int, np.integer)) or threads < 1: raise ValueError(f"threads: need a whole number >= 1, or None; got {threads!r}")
+        return int(threads)
+    return 1 if updates < 3e6 or multiprocessing.parent_process() is not None else numba.config.NUMBA_NUM_THREADS
 
-def _run(
-    serial:Callable, # kernel, one thread
-    parallel:Callable, # the same with prange
-    updates:float, # estimated work
-    *args, # of the kernel
-)->None: # the kernel writes its results into arrays among the arguments
-    "Call the kernel that suits the place."
-    if _threads_pay(updates) and _one_caller.acquire(blocking=False):
-        try: parallel(*args)
-        finally: _one_caller.release()
-    else: serial(*args)
+def _share(
+    kernel:Callable, # (begin, end) -> None, writes its part of the results
+    costs:np.ndarray, # (N,) estimated scalar updates of each piece of work
+    threads:int|None, # wish of the caller
+)->None: # results are in the arrays that the kernel closes over
+    "Run the kernel over N pieces, cut into contiguous shares of equal cost."
+    done = costs.cumsum()
+    n = _n_threads(float(done[-1]), threads)
+    if n == 1: return kernel(0, len(costs))
+    shares = min(len(costs), 4*n)
+    edges = np.unique(np.r_[0, np.searchsorted(done, done[-1]*np.arange(1, shares)/shares), len(costs)]).tolist()
+    with ThreadPoolExecutor(n) as pool: list(pool.map(kernel, edges[:-1], edges[1:]))
 
-# %% ../nbs/05_fast.ipynb #54e5514f
+# %% ../nbs/05_fast.ipynb #a7e56589
 class _Packed(NamedTuple):
     "B matrices in one flat array."
     flat:np.ndarray # entries
@@ -289,7 +283,7 @@ def _all_finite(flat, start_b, stride_b, rows_b, cols_b):
             if bad: fine_b[b] = False
     return fine_b
 
-# %% ../nbs/05_fast.ipynb #352f60ab
+# %% ../nbs/05_fast.ipynb #5d042232
 def _kernel_tables(
     score:Callable, # block score (T,U,K) -> BlockTables
     T:int, # frames of video 1
@@ -322,7 +316,7 @@ def _plan(
         at += len(tables[-1])
     return _Work(packed.flat, packed.start_b, packed.stride_b, order, np.array(groups, dtype=np.int64), np.concatenate(tables))
 
-# %% ../nbs/05_fast.ipynb #5fe7cfd9
+# %% ../nbs/05_fast.ipynb #f1c1e5a3
 class StepsBatch(NamedTuple):
     "Step segmentations of B pairs, half-open: step k is frames bounds[b,k]..bounds[b,k+1]-1."
     score:np.ndarray # (B,) sum of the block scores, Eq. 2
@@ -334,14 +328,13 @@ def _mine(
     low:int, # smallest number of steps whose score is wanted
     K:int, # largest
     traced:int, # smallest number of steps whose boundaries are wanted
+    threads:int|None, # None: chosen by `_n_threads`
 )->tuple[np.ndarray, np.ndarray, np.ndarray]: # score (B,K-low+1); bounds1 and bounds2 (B,K-traced+1,K+1), zeros behind the last boundary
     "Run the kernel and check that nothing overflowed."
     B, (T, U) = len(work.order_b), work.groups[:, 2:4].astype(float).T
     score, (bounds1, bounds2) = np.zeros((B, K - low + 1)), np.zeros((2, B, K - traced + 1, K + 1), dtype=np.int64)
-    updates = _lanes*K*((T - low + 2)**2*(U - low + 2)**2/4).cumsum()
-    teams = min(len(updates), 4*numba.get_num_threads())
-    edges = np.unique(np.r_[0, np.searchsorted(updates, updates[-1]*np.arange(1, teams)/teams), len(updates)])
-    _run(_serial, _parallel, updates[-1], work, edges, low, K, traced, score, bounds1, bounds2)
+    costs = _lanes*K*((T - low + 2)*(U - low + 2))**2/4
+    _share(lambda begin, end: _team(work, begin, end, low, K, traced, score, bounds1, bounds2), costs, threads)
     if not np.isfinite(score).all():
         raise ValueError("mining: the sums of the matrix overflowed; got entries too large for float64; scale the similarities down")
     return score, bounds1, bounds2
@@ -364,32 +357,34 @@ def mine_steps_batch(
     score:Callable=mean_score, # block score (T,U,K) -> BlockTables
     len1:np.ndarray|None=None, # (B,) valid rows of a padded (B,T,U) array, all if None
     len2:np.ndarray|None=None, # (B,) valid columns
+    threads:int|None=None, # all cores for large work in the main process, else one
 )->StepsBatch: # best score and boundaries of every pair (paper, Eq. 2-5 and Alg. 1)
     "`mine_steps` for many pairs at once."
     packed = _pack("mine_steps_batch", M, len1, len2)
     K = _check_steps("mine_steps_batch", packed, n_steps)
-    total_b, bounds1, bounds2 = _mine(_plan(packed, score, K), K, K, K)
+    total_b, bounds1, bounds2 = _mine(_plan(packed, score, K), K, K, K, threads)
     return StepsBatch(total_b[:, 0], bounds1[:, 0], bounds2[:, 0])
 
-# %% ../nbs/05_fast.ipynb #fb1394cd
+# %% ../nbs/05_fast.ipynb #56cabb25
 def mine_steps_all_batch(
     M:np.ndarray|Sequence[np.ndarray], # relational matrices (B,T,U), or a list of (T,U)
     max_steps:int, # largest K, 1..min(T,U) of every pair
     score:Callable=mean_score, # block score (T,U,K) -> BlockTables
     len1:np.ndarray|None=None, # (B,) valid rows of a padded array
     len2:np.ndarray|None=None, # (B,) valid columns
+    threads:int|None=None, # all cores for large work in the main process, else one
 )->list[StepsBatch]: # [k-1] is what `mine_steps_batch` finds with k steps (ours)
     "`mine_steps_all` for many pairs: best partitions for every k up to max_steps."
     packed = _pack("mine_steps_all_batch", M, len1, len2)
     K = _check_steps("mine_steps_all_batch", packed, max_steps)
     plans = [_plan(packed, score, k) for k in range(1, K + 1)]
     if not all(np.array_equal(plan.tables, plans[0].tables) for plan in plans):
-        mined = [_mine(plan, k, k, k) for k, plan in enumerate(plans, 1)]
+        mined = [_mine(plan, k, k, k, threads) for k, plan in enumerate(plans, 1)]
         return [StepsBatch(total_b[:, 0], bounds1[:, 0], bounds2[:, 0]) for total_b, bounds1, bounds2 in mined]
-    total_bk, bounds1, bounds2 = _mine(plans[0], 1, K, 1)
+    total_bk, bounds1, bounds2 = _mine(plans[0], 1, K, 1, threads)
     return [StepsBatch(total_bk[:, k-1].copy(), bounds1[:, k-1, :k+1].copy(), bounds2[:, k-1, :k+1].copy()) for k in range(1, K + 1)]
 
-# %% ../nbs/05_fast.ipynb #a528f513
+# %% ../nbs/05_fast.ipynb #578ec489
 @njit(cache=True, nogil=True)
 def _align_scaled(flat, at, stride, T, K):
     D = np.zeros(K)
@@ -418,23 +413,18 @@ def _align_log(flat, at, stride, T, K):
     return D[K-1]
 
 @njit(cache=True, nogil=True)
-def _align_one(packed, b):
-    value = _align_scaled(packed.flat, packed.start_b[b], packed.stride_b[b], packed.rows_b[b], packed.cols_b[b])
-    return value if not np.isnan(value) else _align_log(packed.flat, packed.start_b[b], packed.stride_b[b], packed.rows_b[b], packed.cols_b[b])
+def _align_team(packed, begin, end, out_b):
+    for b in range(begin, end):
+        at, stride, T, K = packed.start_b[b], packed.stride_b[b], packed.rows_b[b], packed.cols_b[b]
+        out_b[b] = _align_scaled(packed.flat, at, stride, T, K)
+        if np.isnan(out_b[b]): out_b[b] = _align_log(packed.flat, at, stride, T, K)
 
-@njit(cache=True, nogil=True)
-def _align_serial(packed, out_b):
-    for b in range(len(out_b)): out_b[b] = _align_one(packed, b)
-
-@njit(cache=True, nogil=True, parallel=True)
-def _align_parallel(packed, out_b):
-    for b in prange(len(out_b)): out_b[b] = _align_one(packed, b)
-
-# %% ../nbs/05_fast.ipynb #3841a5f7
+# %% ../nbs/05_fast.ipynb #f5f030c7
 def align_log_prob_batch(
     W:np.ndarray|Sequence[np.ndarray], # frame-to-step matrices (B,T,K), or a list of (T,K) of any sizes, T >= K
     start:str="paper", # boundary: "paper" D(t,1)=1, "ctc" D(t,1)=W_t1 D(t-1,1)
     lengths:np.ndarray|None=None, # (B,) valid frames of a padded (B,T,K) array, all if None
+    threads:int|None=None, # all cores for large work in the main process, else one
 )->np.ndarray: # (B,) log P(S|F); -inf where no alignment is possible (paper, Eq. 6-9)
     "`align_log_prob` for many pairs at once."
     packed, name = _pack("align_log_prob_batch", W, lengths), "align_log_prob_batch"
@@ -446,7 +436,7 @@ def align_log_prob_batch(
     if _least(*packed) < 0.: raise ValueError(f"{name}: W must hold probabilities; got {_least(*packed):.3g}; apply the softmax first")
     if start == "paper": packed = packed._replace(flat=packed.flat.copy()); _first_column_one(*packed)
     out_b = np.zeros(len(packed.start_b))
-    _run(_align_serial, _align_parallel, 10.*float((packed.rows_b*packed.cols_b).sum()), packed, out_b)
+    _share(lambda begin, end: _align_team(packed, begin, end, out_b), 10.*packed.rows_b*packed.cols_b, threads)
     return out_b
 
 @njit(cache=True, nogil=True)
@@ -462,7 +452,7 @@ def _first_column_one(flat, start_b, stride_b, rows_b, cols_b):
     for b in range(len(start_b)):
         for t in range(rows_b[b]): flat[start_b[b]+t*stride_b[b]] = 1.
 
-# %% ../nbs/05_fast.ipynb #fef86b7c
+# %% ../nbs/05_fast.ipynb #9b811c3e
 def _race(
     ours:Callable, # runs some pairs
     theirs:Callable, # runs some pairs
@@ -492,7 +482,7 @@ def _mining_race(
     few:int, # how many of them the plain code mines
 )->_Race: # batch against one after the other
     "Chapter 05 against chapter 02."
-    return _Race(lambda: mine_steps_batch(M_btu, K), lambda: [mine_steps(M_tu, K) for M_tu in M_btu[:few]], (len(M_btu), few))
+    return _Race(lambda: mine_steps_batch(M_btu, K, threads=1), lambda: [mine_steps(M_tu, K) for M_tu in M_btu[:few]], (len(M_btu), few))
 
 def _races(
     dense:Callable|None, # (M (32,16,16) float32, K) -> anything: the dense table for all k <= K
@@ -505,14 +495,14 @@ def _races(
     few = max(1, size//64)
     races = {"mine T=16 K=14, over chapter 02": _mining_race(M16, 14, few), "mine T=16 K=6, over chapter 02": _mining_race(M16, 6, few),
         "mine T=64 K=14, over chapter 02": _mining_race(M64, 14, 1),
-        "align T=16 K=14, over chapter 03": _Race(lambda: align_log_prob_batch(W), lambda: [align_log_prob(X) for X in W[:few]], (size, few))}
+        "align T=16 K=14, over chapter 03": _Race(lambda: align_log_prob_batch(W, threads=1), lambda: [align_log_prob(X) for X in W[:few]], (size, few))}
     if dense is None: return races
     D32, packed = M16[:32].astype(np.float32), _pack("bench_fast", M16)
     def table(): dense(D32, 16)
-    def every(): _mine(_plan(packed, mean_score, 16), 1, 16, 16)
+    def every(): _mine(_plan(packed, mean_score, 16), 1, 16, 16, 1)
     return races | {"mine T=16, all k<=16 and one path, over dense": _Race(every, table, (size, len(D32))),
-        "mine T=16 K=14, over dense": _Race(lambda: mine_steps_batch(M16, 14), table, (size, len(D32))),
-        "mine T=16 K=6, over dense": _Race(lambda: mine_steps_batch(M16, 6), table, (size, len(D32)))}
+        "mine T=16 K=14, over dense": _Race(lambda: mine_steps_batch(M16, 14, threads=1), table, (size, len(D32))),
+        "mine T=16 K=6, over dense": _Race(lambda: mine_steps_batch(M16, 6, threads=1), table, (size, len(D32)))}
 
 def bench_fast(
     path:str|Path|None=None, # JSON record to write, none if None
@@ -522,10 +512,7 @@ def bench_fast(
     seed:int=0, # of the random matrices
 )->dict: # the record: per race, pairs per second of both and their ratio (ours)
     "Race the batch kernels on one thread against the plain code, and write the record."
-    threads = numba.get_num_threads()
-    numba.set_num_threads(1)
-    try: races = {name: _race(*race, rounds) for name, race in _races(dense, np.random.default_rng(seed), size).items()}
-    finally: numba.set_num_threads(threads)
+    races = {name: _race(*race, rounds) for name, race in _races(dense, np.random.default_rng(seed), size).items()}
     record = dict(unit="pairs per second of processor time, one thread", machine=platform.machine(), processor=_processor(),
         numba=numba.__version__, numpy=np.__version__, seed=seed, rounds=rounds, races=races)
     if path is not None:
