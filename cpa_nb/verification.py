@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['Calibration', 'fit_calibration', 'probability_same', 'Domain', 'fit_domain', 'domain_distance', 'Checkpoint',
            'save_checkpoint', 'load_checkpoint', 'Clip', 'read_clip', 'shown_steps', 'step_agreement', 'cut_times',
-           'Verdict', 'verify', 'learn', 'with_calibration']
+           'Verdict', 'verify', 'learn', 'with_calibration', 'read_pairs_csv', 'calibrate_on_files']
 
-# %% ../nbs/46_verification.ipynb #48d1acf1
+# %% ../nbs/46_verification.ipynb #ec57c67a
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,7 +29,7 @@ from .report import PairView
 from .step_mining import harmonic_score, mine_steps, size_prior
 from .training import TrainConfig, fit, load_state, pair_batches, save_state
 
-# %% ../nbs/46_verification.ipynb #f2a6c517
+# %% ../nbs/46_verification.ipynb #c70bb366
 class Calibration(NamedTuple):
     "From a distance to the probability of `same procedure`: 1/(1+exp(slope*(d-threshold)))."
     threshold:float # distance at which both verdicts are equally likely
@@ -59,7 +59,7 @@ def probability_same(
     "Calibrated probability that both videos show the same procedure."
     return float(1/(1 + np.exp(np.clip(cal.slope*(distance - cal.threshold), -700, 700))))
 
-# %% ../nbs/46_verification.ipynb #acf77b25
+# %% ../nbs/46_verification.ipynb #c2049233
 class Domain(NamedTuple):
     "What the model's own videos look like to it: mean and precision of their mean feature, and how far out they lie."
     mean:list[float] # (d,)
@@ -82,7 +82,7 @@ def domain_distance(
     x = F_rtd.mean((0, 1)).double().cpu().numpy() - np.asarray(domain.mean)
     return float(np.sqrt(x @ np.asarray(domain.precision) @ x))
 
-# %% ../nbs/46_verification.ipynb #17936347
+# %% ../nbs/46_verification.ipynb #b2255f6c
 class Checkpoint(NamedTuple):
     "A trained model and all that a verdict needs."
     system:System # in evaluation mode
@@ -113,7 +113,7 @@ def load_checkpoint(
     return Checkpoint(system.eval(), cfg, meta["classes"], tuple(meta["frame_shape"]), meta["calibration"] and Calibration(**meta["calibration"]),
                       meta["domain"] and Domain(**meta["domain"]), meta["about"])
 
-# %% ../nbs/46_verification.ipynb #cf663f57
+# %% ../nbs/46_verification.ipynb #4538bc01
 class Clip(NamedTuple):
     "One recording as the model sees it."
     name:str # what to call it
@@ -141,7 +141,7 @@ def read_clip(
     step = float(np.median(np.diff(times))) if len(times) > 1 else 0.
     return Clip(path.name, x.reshape(3, T, *x.shape[1:]), times[index[1]] - times[0], float(times[-1] - times[0] + step))
 
-# %% ../nbs/46_verification.ipynb #30508986
+# %% ../nbs/46_verification.ipynb #a46d3355
 def shown_steps(
     M_tu:np.ndarray, # relational matrix
     n_steps:int, # K that people are shown, coarser than the verdict's
@@ -171,7 +171,7 @@ def cut_times(
     mid = .5*(times_t[1:] + times_t[:-1])
     return np.concatenate([[0.], mid[bounds[1:-1] - 1], [duration]])
 
-# %% ../nbs/46_verification.ipynb #0a044542
+# %% ../nbs/46_verification.ipynb #0d36728c
 class Verdict(NamedTuple):
     "What `verify` says of two recordings."
     a:str # first recording
@@ -189,7 +189,7 @@ class Verdict(NamedTuple):
         return dict(a=self.a, b=self.b, distance=self.distance, verdict=self.verdict, probability=self.probability, threshold=self.threshold,
                     warnings=self.warnings, steps=self.steps.to_dict("records"))
 
-# %% ../nbs/46_verification.ipynb #c5ed6946
+# %% ../nbs/46_verification.ipynb #c1b1fe21
 def _warnings(names:list[str], features:list[Tensor], ckpt:Checkpoint, durations:list[float])->list[str]:
     "Reasons to doubt: far from what the model was trained on, or no calibration."
     out = []
@@ -237,7 +237,7 @@ def _explain(clips:list[Clip], F:list[Tensor], distance:float, ckpt:Checkpoint, 
                     cal and cal.threshold, prob, verdict, warn, steps)
     return Verdict(clips[0].name, clips[1].name, distance, verdict, prob, cal and cal.threshold, warn, steps, view)
 
-# %% ../nbs/46_verification.ipynb #d5a9893e
+# %% ../nbs/46_verification.ipynb #e5ef60d3
 def learn(
     data:SVSet, # splits train and, better, val; keep its source in memory
     folder:Path|str, # checkpoint and training state go here
@@ -270,3 +270,31 @@ def with_calibration(
     cal = fit_calibration(pair_distances(ckpt.system.distance, features, pairs), pairs.same.to_numpy(), f"{len(pairs)} validation pairs of {data.name}")
     seen = encode_videos(ckpt.system, data.source, data.splits["train"].id, T, clips=(2,))
     return ckpt._replace(calibration=cal, domain=fit_domain({**seen, **features}))
+
+# %% ../nbs/46_verification.ipynb #ad053980
+def read_pairs_csv(
+    path:Path|str, # CSV with columns a, b, same
+)->pd.DataFrame: # a, b as paths, same as bool
+    "Pairs named by a person; every bad row is refused by its line."
+    path = Path(path)
+    if not path.is_file(): raise ValueError(f"calibrate: {path} is not there; give a CSV file with columns a, b, same")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+    if not {"a", "b", "same"} <= set(table.columns): raise ValueError(f"calibrate: {path} needs columns a, b, same; it has {', '.join(table.columns)}")
+    for line,row in enumerate(table.itertuples(), 2):
+        if row.same not in ("0", "1"): raise ValueError(f"calibrate: {path} line {line}: same must be 1 or 0; got {row.same!r}")
+        for p in (row.a, row.b):
+            if not (path.parent/p).is_file(): raise ValueError(f"calibrate: {path} line {line}: {p} is not there; paths are relative to the CSV file")
+    return pd.DataFrame(dict(a=[path.parent/p for p in table.a], b=[path.parent/p for p in table.b], same=table.same == "1"))
+
+@torch.no_grad()
+def calibrate_on_files(
+    pairs_csv:Path|str, # see `read_pairs_csv`
+    checkpoint:Path|str, # folder; its model.json is rewritten, its weights are not touched
+)->Calibration: # saved in the checkpoint
+    "Threshold and probability from pairs of files that a person judged."
+    pairs, ckpt = read_pairs_csv(pairs_csv), load_checkpoint(checkpoint)
+    files = pd.unique(pairs[["a", "b"]].to_numpy().ravel())
+    features = {p: ckpt.system(to_clips(read_clip(p, ckpt).frames_rt)) for p in files}
+    cal = fit_calibration(pair_distances(ckpt.system.distance, features, pairs), pairs.same.to_numpy(), f"{len(pairs)} pairs of {Path(pairs_csv).name}")
+    save_checkpoint(checkpoint, ckpt._replace(calibration=cal))
+    return cal

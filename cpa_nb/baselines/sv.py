@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BagDistance', 'UniformFSA', 'cosine_cost_torch', 'DTWDistance', 'DropDTWDistance']
 
-# %% ../../nbs/22_sv_baselines.ipynb #dcedf38f
+# %% ../../nbs/22_sv_baselines.ipynb #c79a8a17
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +14,7 @@ from ..elastic import drop_dtw_torch, dtw_torch
 from ..model import CPADistance, mean_step
 from ..step_mining import uniform_bounds
 
-# %% ../../nbs/22_sv_baselines.ipynb #3a0214c4
+# %% ../../nbs/22_sv_baselines.ipynb #b8007b9e
 class BagDistance(nn.Module):
     "Squared distance of the normalised mean features: order cannot matter."
     def forward(self,
@@ -25,7 +25,7 @@ class BagDistance(nn.Module):
         a, b = (nn.functional.normalize(F.mean(1), dim=-1) for F in (F1_btd, F2_bud))
         return (a - b).square().sum(-1)
 
-# %% ../../nbs/22_sv_baselines.ipynb #9711127c
+# %% ../../nbs/22_sv_baselines.ipynb #cf1daebe
 class UniformFSA(CPADistance):
     "Frame-to-step alignment with K steps of equal length: CPA without the mining (the paper's Table 3, second row)."
     def forward(self,
@@ -37,7 +37,7 @@ class UniformFSA(CPADistance):
         S1, S2 = (mean_step(F, torch.as_tensor(uniform_bounds(F.shape[1], self.cfg.n_steps), device=F.device).expand(len(F), -1)) for F in (F1_btd, F2_bud))
         return alignment_distance_torch(log_frame_to_step_torch(F1_btd, S2, logits=logits), log_frame_to_step_torch(F2_bud, S1, logits=logits), start=self.cfg.start)
 
-# %% ../../nbs/22_sv_baselines.ipynb #f3fb332c
+# %% ../../nbs/22_sv_baselines.ipynb #eeb07a7b
 def cosine_cost_torch(
     F1_btd:Tensor, # (B,T,d)
     F2_bud:Tensor, # (B,U,d)
@@ -45,7 +45,7 @@ def cosine_cost_torch(
     "The cost that the elastic rivals warp on."
     return 1 - nn.functional.normalize(F1_btd, dim=-1) @ nn.functional.normalize(F2_bud, dim=-1).transpose(1, 2)
 
-# %% ../../nbs/22_sv_baselines.ipynb #e6afcbdf
+# %% ../../nbs/22_sv_baselines.ipynb #54e3c9e5
 class DTWDistance(nn.Module):
     "Dynamic time warping on the cosine cost (chapter 06)."
     def forward(self,
