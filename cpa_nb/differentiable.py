@@ -6,7 +6,7 @@
 __all__ = ['dot_logits_torch', 'cosine_logits_torch', 'relational_matrix_torch', 'log_frame_to_step_torch', 'rescore_torch',
            'MinedTorch', 'mine_steps_torch', 'align_log_prob_torch', 'alignment_distance_torch']
 
-# %% ../nbs/08_differentiable.ipynb #6262969d
+# %% ../nbs/08_differentiable.ipynb #608a56ea
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from torch import Tensor
 from .fast import mine_steps_batch
 from .step_mining import mean_score
 
-# %% ../nbs/08_differentiable.ipynb #c4dbafa5
+# %% ../nbs/08_differentiable.ipynb #46b67eae
 def dot_logits_torch(
     A_btd:Tensor, # features (B,T,d)
     B_bkd:Tensor, # features (B,K,d)
@@ -34,7 +34,7 @@ def cosine_logits_torch(
     "Cosine similarity times a scale."
     return scale*(F.normalize(A_btd, dim=-1) @ F.normalize(B_bkd, dim=-1).mT)
 
-# %% ../nbs/08_differentiable.ipynb #a8c21f18
+# %% ../nbs/08_differentiable.ipynb #4327ed5b
 def _lengths(
     name:str, # function that was called
     given:Any, # (B,) tensor, array or list of whole numbers; None for all
@@ -75,7 +75,7 @@ def log_frame_to_step_torch(
     "Log of the frame-to-step matrix, without leaving the log domain."
     return logits(F_btd, S_bkd).log_softmax(-1)
 
-# %% ../nbs/08_differentiable.ipynb #674da83d
+# %% ../nbs/08_differentiable.ipynb #dba5f5b0
 def _block_weights(
     h_bk:np.ndarray, # (B,K) heights of the blocks
     w_bk:np.ndarray, # (B,K) widths
@@ -107,7 +107,7 @@ def _check_cuts(
             f"got {bounds.tolist()} for lengths {ends.tolist()}; mine with the same lengths")
     return bounds.astype(np.int64)
 
-# %% ../nbs/08_differentiable.ipynb #bc0ffc2a
+# %% ../nbs/08_differentiable.ipynb #a7104c79
 def rescore_torch(
     M_btu:Tensor, # relational matrices (B,T,U), perhaps padded
     bounds1_bk:Tensor, # (B,K+1) boundaries of the first videos, whole numbers from 0
@@ -143,12 +143,12 @@ def mine_steps_torch(
 )->MinedTorch: # best score with its gradient, boundaries without (paper, Eq. 2-5)
     "Mine without gradient, on the processor wherever M lives; then score the chosen blocks with gradient."
     if M_btu.ndim != 3: raise ValueError(f"mine_steps_torch: need a batch of matrices (B,T,U); got shape {tuple(M_btu.shape)}; add a batch axis")
-    lens = (_lengths("mine_steps_torch", given, len(M_btu), n, M_btu.device) for given, n in ((len1, M_btu.shape[1]), (len2, M_btu.shape[2])))
-    mined = mine_steps_batch(M_btu.detach().double().cpu().numpy(), n_steps, score, *(n.cpu().numpy() for n in lens))
+    rows, cols = (_lengths("mine_steps_torch", lens, len(M_btu), n, M_btu.device).cpu().numpy() for lens, n in zip((len1, len2), M_btu.shape[1:], strict=True))
+    mined = mine_steps_batch(M_btu.detach().double().cpu().numpy(), n_steps, score, rows, cols)
     bounds1, bounds2 = (torch.as_tensor(bounds, device=M_btu.device) for bounds in (mined.bounds1, mined.bounds2))
     return MinedTorch(rescore_torch(M_btu, bounds1, bounds2, score, len1, len2), bounds1, bounds2)
 
-# %% ../nbs/08_differentiable.ipynb #ba507152
+# %% ../nbs/08_differentiable.ipynb #079d0b9f
 def _forward_table(
     L_btk:Tensor, # log W (B,T,K)
     alive_bt:Tensor, # (B,T) False at padding
@@ -192,7 +192,7 @@ class _AlignLogProb(torch.autograd.Function):
         G_btk = (D_btk + _backward_table(L_btk, alive_bt) - total_b11).exp()
         return torch.where(alive_bt[..., None] & (total_b11 > -torch.inf), grad_b[:, None, None]*G_btk, 0.), None
 
-# %% ../nbs/08_differentiable.ipynb #bf6d8fbe
+# %% ../nbs/08_differentiable.ipynb #1a0c3002
 def _as_is(
     L_btk:Tensor, # log W (B,T,K)
 )->Tensor: # the same
@@ -226,7 +226,7 @@ def align_log_prob_torch(
         raise ValueError(f"align_log_prob_torch: log W must hold no NaN; got {int(L_btk.isnan().sum())}; look for frames with empty features")
     return _AlignLogProb.apply(_starts[start](L_btk), alive_bt).to(logW_btk.dtype)
 
-# %% ../nbs/08_differentiable.ipynb #6473d941
+# %% ../nbs/08_differentiable.ipynb #68296e78
 def alignment_distance_torch(
     logW12_btk:Tensor, # log W, frames of the first videos against steps of the second (B,T,K)
     logW21_buk:Tensor, # log W, frames of the second against steps of the first (B,U,K)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['StepsBatch', 'mine_steps_batch', 'mine_steps_all_batch', 'align_log_prob_batch', 'bench_fast']
 
-# %% ../nbs/05_fast.ipynb #6899c6b8
+# %% ../nbs/05_fast.ipynb #a20838a3
 import json
 import multiprocessing
 import platform
@@ -19,12 +19,13 @@ import numba
 import numpy as np
 from llvmlite import binding, ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
 from .alignment import align_log_prob
 from .step_mining import mean_score, mine_steps, mine_steps_all
 
-# %% ../nbs/05_fast.ipynb #8b0e81fc
+# %% ../nbs/05_fast.ipynb #0883fe0c
 _lanes = 8 # pairs side by side in one vector of float64
 _vector = ir.VectorType(ir.DoubleType(), _lanes)
 
@@ -60,7 +61,7 @@ def _store(typing_context, array, n, vector): # eight neighbours to place n
         return context.get_dummy_value()
     return types.void(array, types.intp, _Vector()), generate
 
-# %% ../nbs/05_fast.ipynb #341ed8be
+# %% ../nbs/05_fast.ipynb #ba3614d2
 @intrinsic
 def _same(typing_context, x): # one number in all lanes
     return _Vector()(types.float64), lambda context, builder, signature, args: _fill(builder, args[0])
@@ -76,10 +77,17 @@ def _binary(operation):
         return _Vector()(_Vector(), _Vector()), lambda context, builder, signature, args: operation(builder, *args)
     return lanewise
 
-_add, _sub, _mul = _binary(lambda b, x, y: b.fadd(x, y)), _binary(lambda b, x, y: b.fsub(x, y)), _binary(lambda b, x, y: b.fmul(x, y))
+_add, _sub = _binary(lambda b, x, y: b.fadd(x, y)), _binary(lambda b, x, y: b.fsub(x, y))
 _max = _binary(lambda b, x, y: b.select(b.fcmp_ordered(">", x, y), x, y))
 
-# %% ../nbs/05_fast.ipynb #d417450c
+@intrinsic
+def _fma(typing_context, x, y, z): # x*y + z with one rounding, of vectors or of numbers
+    def generate(context, builder, signature, args):
+        name = f"llvm.fma.v{_lanes}f64" if isinstance(x, _Vector) else "llvm.fma.f64"
+        return builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(args[0].type, [args[0].type]*3), name), args)
+    return x(x, x, x), generate
+
+# %% ../nbs/05_fast.ipynb #4644110d
 @njit(cache=True, nogil=True)
 def _integrals(S, flat, start_l, stride_l, T, U):
     R = (U + 1)*_lanes
@@ -92,76 +100,94 @@ def _integrals(S, flat, start_l, stride_l, T, U):
             row = _add(row, _load(S, i*R + j*_lanes))
             _store(S, i*R + j*_lanes, _add(_load(S, (i - 1)*R + j*_lanes), row))
 
-# %% ../nbs/05_fast.ipynb #6866a965
+# %% ../nbs/05_fast.ipynb #cfc408d5
 @njit(cache=True, nogil=True)
-def _cell(D, S, weight, bias, i, j, k, T, U):
-    R = (U + 1)*_lanes
-    corner, best = _load(S, i*R + j*_lanes), _same(-np.inf)
-    for a in range(k - 1, i):
-        strip, g, before = _sub(corner, _load(S, a*R + j*_lanes)), (i - a)*(U + 1) + U - j, ((k - 1)*(T + 1) + a)*R
-        for b in range(k - 1, j):
-            sums = _add(_sub(strip, _load(S, i*R + b*_lanes)), _load(S, a*R + b*_lanes))
-            C = _add(_mul(_same_from(weight, g + b), sums), _same_from(bias, g + b))
-            best = _max(_add(_load(D, before + b*_lanes), C), best)
-    _store(D, (k*(T + 1) + i)*R + j*_lanes, best)
+def _strips(R, S, i, U):
+    width = (U + 1)*_lanes
+    for a in range(i):
+        for n in range(0, width, _lanes): _store(R, a*width + n, _sub(_load(S, i*width + n), _load(S, a*width + n)))
 
 @njit(cache=True, nogil=True)
-def _block(D, S, weight, bias, i, j, k, T, U):
-    R = (U + 1)*_lanes
-    Z, right, left = (T + 1)*R, _load(S, i*R + (j + 1)*_lanes), _load(S, i*R + j*_lanes)
-    p0 = p1 = p2 = p3 = q0 = q1 = q2 = q3 = _same(-np.inf)
+def _cell(D, R, weight, bias, i, j, k, T, U):
+    width, best = (U + 1)*_lanes, _same(-np.inf)
     for a in range(k - 1, i):
-        strip0, strip1 = _sub(left, _load(S, a*R + j*_lanes)), _sub(right, _load(S, a*R + (j + 1)*_lanes))
-        g, n = (i - a)*(U + 1) + U - j, (k - 1)*Z + a*R
+        strip, g, before = _load(R, a*width + j*_lanes), (i - a)*(U + 1) + U - j, ((k - 1)*(T + 1) + a)*width
+        for b in range(k - 1, j):
+            C = _fma(_same_from(weight, g + b), _sub(strip, _load(R, a*width + b*_lanes)), _same_from(bias, g + b))
+            best = _max(_add(_load(D, before + b*_lanes), C), best)
+    _store(D, (k*(T + 1) + i)*width + j*_lanes, best)
+
+@njit(cache=True, nogil=True)
+def _block(D, R, weight, bias, i, j, k, T, U):
+    width = (U + 1)*_lanes
+    Z = (T + 1)*width
+    p0 = p1 = p2 = p3 = q0 = q1 = q2 = q3 = _same(-np.inf)
+    for a in range(k - 1, min(k + 1, i)): # two rows that only the two lower layers reach
+        left, right = _load(R, a*width + j*_lanes), _load(R, a*width + (j + 1)*_lanes)
+        g, before = (i - a)*(U + 1) + U - j, (k - 1)*Z + a*width
         for b in range(k - 1, j + 1):
-            low, high = _load(S, i*R + b*_lanes), _load(S, a*R + b*_lanes)
-            C = _add(_mul(_same_from(weight, g + b), _add(_sub(strip0, low), high)), _same_from(bias, g + b))
-            E = _add(_mul(_same_from(weight, g + b - 1), _add(_sub(strip1, low), high)), _same_from(bias, g + b - 1))
-            m = n + b*_lanes
+            strip, m = _load(R, a*width + b*_lanes), before + b*_lanes
+            C = _fma(_same_from(weight, g + b), _sub(left, strip), _same_from(bias, g + b))
+            E = _fma(_same_from(weight, g + b - 1), _sub(right, strip), _same_from(bias, g + b - 1))
+            d0, d1 = _load(D, m), _load(D, m + Z)
+            p0, p1, q0, q1 = _max(_add(d0, C), p0), _max(_add(d1, C), p1), _max(_add(d0, E), q0), _max(_add(d1, E), q1)
+    for a in range(k + 1, i):
+        left, right = _load(R, a*width + j*_lanes), _load(R, a*width + (j + 1)*_lanes)
+        g, before = (i - a)*(U + 1) + U - j, (k - 1)*Z + a*width
+        for b in range(k - 1, j + 1):
+            strip, m = _load(R, a*width + b*_lanes), before + b*_lanes
+            C = _fma(_same_from(weight, g + b), _sub(left, strip), _same_from(bias, g + b))
+            E = _fma(_same_from(weight, g + b - 1), _sub(right, strip), _same_from(bias, g + b - 1))
             d0, d1, d2, d3 = _load(D, m), _load(D, m + Z), _load(D, m + 2*Z), _load(D, m + 3*Z)
             p0, p1, p2, p3 = _max(_add(d0, C), p0), _max(_add(d1, C), p1), _max(_add(d2, C), p2), _max(_add(d3, C), p3)
             q0, q1, q2, q3 = _max(_add(d0, E), q0), _max(_add(d1, E), q1), _max(_add(d2, E), q2), _max(_add(d3, E), q3)
-    m = k*Z + i*R + j*_lanes
+    m = k*Z + i*width + j*_lanes
     _store(D, m, p0); _store(D, m + Z, p1); _store(D, m + 2*Z, p2); _store(D, m + 3*Z, p3)
     m += _lanes
     _store(D, m, q0); _store(D, m + Z, q1); _store(D, m + 2*Z, q2); _store(D, m + 3*Z, q3)
 
-# %% ../nbs/05_fast.ipynb #48375cd6
+# %% ../nbs/05_fast.ipynb #0a541a10
 @njit(cache=True, nogil=True)
-def _layers(D, S, first, weight, bias, T, U, low, K):
-    R, edge = (U + 1)*_lanes, max(1, low - 1)
+def _first_layer(D, S, first, bias, i, j, T, U):
+    n = (i*(U + 1) + j)*_lanes
+    _store(D, (T + 1)*(U + 1)*_lanes + n, _fma(_same_from(first, i*(U + 1) + j), _load(S, n), _same_from(bias, i*(U + 1) + U - j)))
+
+@njit(cache=True, nogil=True)
+def _layers(D, S, R, first, weight, bias, T, U, low, K):
+    edge = max(1, low - 1)
     for i in range(1, T - edge + 1):
-        for j in range(1, U - edge + 1):
-            _store(D, (T + 1 + i)*R + j*_lanes, _add(_mul(_same(first[i, j]), _load(S, i*R + j*_lanes)), _same_from(bias, i*(U + 1) + U - j)))
-    if low == 1: _store(D, (T + 1 + T)*R + U*_lanes, _add(_mul(_same(first[T, U]), _load(S, T*R + U*_lanes)), _same_from(bias, T*(U + 1))))
+        for j in range(1, U - edge + 1): _first_layer(D, S, first, bias, i, j, T, U)
+    if low == 1: _first_layer(D, S, first, bias, T, U, T, U)
     for i in range(2, T):
+        _strips(R, S, i, U)
         j = 2
         while j < U:
             k, top = max(2, low - T + i, low - U + j), min(i, j + 1, K - 1)
             if j + 1 < U and k + 2 <= top:
                 while k < top:
-                    _block(D, S, weight, bias, i, j, k, T, U)
+                    _block(D, R, weight, bias, i, j, k, T, U)
                     k += 4
-                if k == top and k <= j: _cell(D, S, weight, bias, i, j, k, T, U)
-                if k == top: _cell(D, S, weight, bias, i, j + 1, k, T, U)
+                if k == top and k <= j: _cell(D, R, weight, bias, i, j, k, T, U)
+                if k == top: _cell(D, R, weight, bias, i, j + 1, k, T, U)
                 j += 2
             else:
                 while k <= min(j, top):
-                    _cell(D, S, weight, bias, i, j, k, T, U)
+                    _cell(D, R, weight, bias, i, j, k, T, U)
                     k += 1
                 j += 1
-    for k in range(max(2, low), K + 1): _cell(D, S, weight, bias, T, U, k, T, U)
+    _strips(R, S, T, U)
+    for k in range(max(2, low), K + 1): _cell(D, R, weight, bias, T, U, k, T, U)
 
 @njit(cache=True, nogil=True)
 def _path(D, S, weight, bias, l, k, T, U, bounds1, bounds2):
-    R, i, j = (U + 1)*_lanes, T, U
+    width, i, j = (U + 1)*_lanes, T, U
     bounds1[k], bounds2[k] = i, j
     while k > 1:
-        goal, x, y = D[(k*(T + 1) + i)*R + j*_lanes + l], -1, -1
+        goal, x, y = D[(k*(T + 1) + i)*width + j*_lanes + l], -1, -1
         for a in range(k - 1, i):
-            strip, g, before = S[i*R+j*_lanes+l] - S[a*R+j*_lanes+l], (i - a)*(U + 1) + U - j, ((k - 1)*(T + 1) + a)*R + l
+            strip, g, before = S[i*width+j*_lanes+l] - S[a*width+j*_lanes+l], (i - a)*(U + 1) + U - j, ((k - 1)*(T + 1) + a)*width + l
             for b in range(k - 1, j):
-                C = weight[g+b]*(strip - S[i*R+b*_lanes+l] + S[a*R+b*_lanes+l]) + bias[g+b]
+                C = _fma(weight[g+b], strip - (S[i*width+b*_lanes+l] - S[a*width+b*_lanes+l]), bias[g+b])
                 if D[before+b*_lanes] + C == goal:
                     x, y = a, b
                     break
@@ -170,7 +196,7 @@ def _path(D, S, weight, bias, l, k, T, U, bounds1, bounds2):
         k, i, j = k - 1, x, y
         bounds1[k], bounds2[k] = i, j
 
-# %% ../nbs/05_fast.ipynb #b49a2db0
+# %% ../nbs/05_fast.ipynb #4483dbd4
 class _Work(NamedTuple):
     "All matrices in one flat array, cut into groups of pairs of one shape."
     flat:np.ndarray # entries of all matrices
@@ -183,21 +209,21 @@ class _Work(NamedTuple):
 @njit(cache=True, nogil=True)
 def _team(work, begin, end, low, K, traced, score, bounds1, bounds2):
     T = U = 0
-    S = D = first = weight = bias = np.zeros(0)
+    S = R = D = first = weight = bias = np.zeros(0)
     for c in range(begin, end):
         if work.groups[c, 2] != T or work.groups[c, 3] != U:
             T, U, at = work.groups[c, 2], work.groups[c, 3], work.groups[c, 4]
             size = (T + 1)*(U + 1)
-            S, D = np.zeros(size*_lanes), np.full((K + 4)*size*_lanes, -np.inf)
+            S, R, D = np.zeros(size*_lanes), np.zeros(size*_lanes), np.full((K + 4)*size*_lanes, -np.inf)
             first, weight, bias = work.tables[at:at+size], work.tables[at+size:at+2*size], work.tables[at+2*size:at+3*size]
         pairs = work.order_b[work.groups[c, 0]:work.groups[c, 0]+work.groups[c, 1]]
         _integrals(S, work.flat, work.start_b[pairs], work.stride_b[pairs], T, U)
-        _layers(D, S, first.reshape(T + 1, U + 1), weight, bias, T, U, low, K)
+        _layers(D, S, R, first, weight, bias, T, U, low, K)
         for l in range(len(pairs)):
             for k in range(low, K + 1): score[pairs[l], k-low] = D[((k*(T + 1) + T)*(U + 1) + U)*_lanes+l]
             for k in range(traced, K + 1): _path(D, S, weight, bias, l, k, T, U, bounds1[pairs[l], k-traced], bounds2[pairs[l], k-traced])
 
-# %% ../nbs/05_fast.ipynb #ba118b66
+# %% ../nbs/05_fast.ipynb #4573c69d
 def _n_threads(
     updates:float, # estimated number of scalar updates
     threads:int|None, # what the caller wants, None for no wish
@@ -221,7 +247,7 @@ def _share(
     edges = np.unique(np.r_[0, np.searchsorted(done, done[-1]*np.arange(1, shares)/shares), len(costs)]).tolist()
     with ThreadPoolExecutor(n) as pool: list(pool.map(kernel, edges[:-1], edges[1:]))
 
-# %% ../nbs/05_fast.ipynb #a7e56589
+# %% ../nbs/05_fast.ipynb #1754c829
 class _Packed(NamedTuple):
     "B matrices in one flat array."
     flat:np.ndarray # entries
@@ -283,7 +309,7 @@ def _all_finite(flat, start_b, stride_b, rows_b, cols_b):
             if bad: fine_b[b] = False
     return fine_b
 
-# %% ../nbs/05_fast.ipynb #5d042232
+# %% ../nbs/05_fast.ipynb #15361c55
 def _kernel_tables(
     score:Callable, # block score (T,U,K) -> BlockTables
     T:int, # frames of video 1
@@ -316,7 +342,7 @@ def _plan(
         at += len(tables[-1])
     return _Work(packed.flat, packed.start_b, packed.stride_b, order, np.array(groups, dtype=np.int64), np.concatenate(tables))
 
-# %% ../nbs/05_fast.ipynb #f1c1e5a3
+# %% ../nbs/05_fast.ipynb #652de586
 class StepsBatch(NamedTuple):
     "Step segmentations of B pairs, half-open: step k is frames bounds[b,k]..bounds[b,k+1]-1."
     score:np.ndarray # (B,) sum of the block scores, Eq. 2
@@ -365,7 +391,7 @@ def mine_steps_batch(
     total_b, bounds1, bounds2 = _mine(_plan(packed, score, K), K, K, K, threads)
     return StepsBatch(total_b[:, 0], bounds1[:, 0], bounds2[:, 0])
 
-# %% ../nbs/05_fast.ipynb #56cabb25
+# %% ../nbs/05_fast.ipynb #4b75fa53
 def mine_steps_all_batch(
     M:np.ndarray|Sequence[np.ndarray], # relational matrices (B,T,U), or a list of (T,U)
     max_steps:int, # largest K, 1..min(T,U) of every pair
@@ -384,7 +410,7 @@ def mine_steps_all_batch(
     total_bk, bounds1, bounds2 = _mine(plans[0], 1, K, 1, threads)
     return [StepsBatch(total_bk[:, k-1].copy(), bounds1[:, k-1, :k+1].copy(), bounds2[:, k-1, :k+1].copy()) for k in range(1, K + 1)]
 
-# %% ../nbs/05_fast.ipynb #578ec489
+# %% ../nbs/05_fast.ipynb #c43e1f61
 @njit(cache=True, nogil=True)
 def _align_scaled(flat, at, stride, T, K):
     D = np.zeros(K)
@@ -419,7 +445,7 @@ def _align_team(packed, begin, end, out_b):
         out_b[b] = _align_scaled(packed.flat, at, stride, T, K)
         if np.isnan(out_b[b]): out_b[b] = _align_log(packed.flat, at, stride, T, K)
 
-# %% ../nbs/05_fast.ipynb #f5f030c7
+# %% ../nbs/05_fast.ipynb #48195708
 def align_log_prob_batch(
     W:np.ndarray|Sequence[np.ndarray], # frame-to-step matrices (B,T,K), or a list of (T,K) of any sizes, T >= K
     start:str="paper", # boundary: "paper" D(t,1)=1, "ctc" D(t,1)=W_t1 D(t-1,1)
@@ -452,7 +478,7 @@ def _first_column_one(flat, start_b, stride_b, rows_b, cols_b):
     for b in range(len(start_b)):
         for t in range(rows_b[b]): flat[start_b[b]+t*stride_b[b]] = 1.
 
-# %% ../nbs/05_fast.ipynb #9b811c3e
+# %% ../nbs/05_fast.ipynb #203b7b3a
 def _race(
     ours:Callable, # runs some pairs
     theirs:Callable, # runs some pairs
