@@ -5,25 +5,25 @@
 # %% auto #0
 __all__ = ['rivals', 'typical_pairs', 'Demo', 'demo']
 
-# %% ../nbs/47_demo.ipynb #0a4204c0
+# %% ../nbs/47_demo.ipynb #a43c9979
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
+
 import pandas as pd
 
-from .baselines.sv import BagDistance, DropDTWDistance, DTWDistance, UniformFSA
-from .data.sv import SVSet, cached, read_sv
+from .baselines.sv import BagDistance, DropDTWDistance, DTWDistance
+from .data.sv import cached, read_sv
 from .data.synthetic import render_world
-from .evaluation import encode_videos, evaluate_pairs, pair_distances, validator
+from .evaluation import evaluate_pairs
 from .metrics import auc_table
-from .model import CPAConfig, build_cpa, recommended
-from .report import demo_page, pair_page
-from .training import TrainConfig, fit, pair_batches
-from .verification import Checkpoint, fit_calibration, fit_domain, save_checkpoint, verify
+from .model import CPAConfig, recommended
+from .report import demo_page
+from .training import TrainConfig
+from .verification import learn, verify
 
-# %% ../nbs/47_demo.ipynb #66906a4f
+# %% ../nbs/47_demo.ipynb #da3dabb5
 def rivals(
     cfg:CPAConfig, # of the model whose features are compared
 )->dict: # name -> distance, to be used on the same features
