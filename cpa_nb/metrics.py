@@ -213,9 +213,14 @@ def auc_table(
     n:int=1000, # resamples
     seed:int=0, # same seed, same intervals
 )->pd.DataFrame: # one row a method: method, auc, low, high, then one column a kind; all 0..1 (ours)
-    "The results table: AUC with its interval, and each kind of negative against all positives."
-    rows = [dict(method=c, **dict(zip(("auc", "low", "high"), bootstrap_auc(pairs_df, c, n, seed), strict=True)),
-                 **auc_by_type(pairs_df[c], pairs_df["same"], pairs_df["kind"])) for c in columns]
+    "The results table: AUC with its interval (NaN where too few videos allow none), and each kind of negative against all positives."
+    draws = bootstrap_draws(pairs_df, columns, n, seed)
+    enough = draws.columns[draws.notna().mean() >= .9]
+    rows = []
+    for c in columns:
+        low, high = draws[c].quantile([.025, .975]) if c in enough else (np.nan, np.nan)
+        rows.append(dict(method=c, auc=auc(pairs_df[c], pairs_df["same"]), low=float(low), high=float(high),
+                         **auc_by_type(pairs_df[c], pairs_df["same"], pairs_df["kind"])))
     return pd.DataFrame(rows)
 
 # %% ../nbs/30_metrics.ipynb #96443bf6
