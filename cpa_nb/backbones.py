@@ -5,12 +5,12 @@
 # %% auto #0
 __all__ = ['beside_mean', 'check_clips', 'ConvEncoder', 'FeatureEncoder', 'encoder_for', 'to_clips']
 
-# %% ../nbs/20_backbones.ipynb #35930f65
+# %% ../nbs/20_backbones.ipynb #67f43d24
 import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
-# %% ../nbs/20_backbones.ipynb #53ec04b5
+# %% ../nbs/20_backbones.ipynb #4355070e
 def beside_mean(
     x_btchw:Tensor, # clips (B,T,3,H,W)
     frame:nn.Conv2d, # share of the frame
@@ -22,7 +22,7 @@ def beside_mean(
     z = mean(x_btchw.mean(1).contiguous(memory_format=torch.channels_last))
     return y + z.repeat_interleave(T, 0)
 
-# %% ../nbs/20_backbones.ipynb #045fe9fe
+# %% ../nbs/20_backbones.ipynb #11deb091
 def check_clips(
     x:Tensor, # what the caller gave
     n_dims:int, # axes it must have
@@ -36,7 +36,7 @@ def check_clips(
                          "add the batch axis, or build the encoder for this width")
     if 0 in x.shape: raise ValueError(f"{who}: need at least one clip and one frame; got shape {tuple(x.shape)}; check the frame indices")
 
-# %% ../nbs/20_backbones.ipynb #6c1f93cd
+# %% ../nbs/20_backbones.ipynb #27ee6988
 class ConvEncoder(nn.Module):
     "Small convolutional frame encoder, trained from scratch: uint8 RGB clips (B,T,3,H,W) -> (B,T,dim)."
     def __init__(self,
@@ -64,7 +64,7 @@ class ConvEncoder(nn.Module):
         y = torch.cat([y.mean((2, 3)), y.amax((2, 3))], 1)        # what is there on average, and what is there somewhere
         return self.out(y).unflatten(0, x_btchw.shape[:2])
 
-# %% ../nbs/20_backbones.ipynb #1e9d65f0
+# %% ../nbs/20_backbones.ipynb #4476e5b3
 class FeatureEncoder(nn.Module):
     "Per-frame perceptron for skeletons or precomputed features: (B,T,n_in) -> (B,T,dim)."
     def __init__(self,
@@ -81,9 +81,9 @@ class FeatureEncoder(nn.Module):
     )->Tensor: # (B,T,dim)
         "Features of every frame."
         check_clips(x_btd, 3, self.n_in, "FeatureEncoder")
-        return self.layers(x_btd.to(self.layers[0].weight.dtype))
+        return self.layers(x_btd.to(next(self.parameters()).dtype))
 
-# %% ../nbs/20_backbones.ipynb #1b959181
+# %% ../nbs/20_backbones.ipynb #621a252a
 def encoder_for(
     frame_shape:tuple[int,...], # shape of one frame: (H,W,3) pixels or (n,) features
     dim:int=64, # width of the features
@@ -93,7 +93,7 @@ def encoder_for(
     if len(frame_shape) == 1: return FeatureEncoder(frame_shape[0], dim)
     raise ValueError(f"encoder_for: a frame is (H,W,3) pixels or (n,) features; got {frame_shape}; convert grey frames to RGB")
 
-# %% ../nbs/20_backbones.ipynb #e5eeaa98
+# %% ../nbs/20_backbones.ipynb #de590ba9
 def to_clips(
     x, # array (B,T,H,W,3) uint8 or (B,T,n) float
 )->Tensor: # (B,T,3,H,W) uint8 or (B,T,n) float32

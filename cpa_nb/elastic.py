@@ -132,7 +132,7 @@ def drop_dtw(
     "Drop-DTW, one-sided and exact: columns that fit nowhere are left out for a price."
     C_tu = _check_costs(C_tu, 2, "drop_dtw")
     T, U = C_tu.shape
-    if np.shape(drop_u) not in ((), (U,)): raise ValueError(f"drop_dtw: need {U} drop costs or one for all; got shape {np.shape(drop_u)}; drops go with columns")
+    if np.shape(drop_u) not in ((), (U,)): raise ValueError(f"drop_dtw: need {U} drop costs or one; got shape {np.shape(drop_u)}; drops go with columns")
     drop_u = _check_costs(np.broadcast_to(drop_u, U), 1, "drop_dtw")
     if exclusive and U<T: raise ValueError(f"drop_dtw: exclusive needs U >= T; got {C_tu.shape}; swap the videos or pass exclusive=False")
     share, gap = np.inf if exclusive else 0., np.inf if contiguous else 0.

@@ -108,9 +108,9 @@ def wdr(
 # %% ../nbs/30_metrics.ipynb #2b1971d9
 class Interval(NamedTuple):
     "A value with the interval that resampling gives it."
-    value: float
-    low: float
-    high: float
+    value: float # on all pairs
+    low: float # lower end
+    high: float # upper end
 
 # %% ../nbs/30_metrics.ipynb #98be60bc
 def _clusters(

@@ -49,6 +49,8 @@ class _Source:
     @property
     def ids(self)->list: return list(self._files)
     def __len__(self)->int: return len(self._files)
+    def n_frames(self, id:str)->int: raise NotImplementedError
+    def load(self, id:str, indices=None)->np.ndarray: raise NotImplementedError
     def fps(self, id:str)->float: return self._fps[id] if isinstance(self._fps, dict) else self._fps
     def find(self, id:str):
         "The file, folder or array of a video; case is forgiven where only one video fits."
@@ -69,11 +71,18 @@ class VideoSource(_Source):
         self._info: dict[str, VideoInfo] = {}
         self._files = _by_id(self.folder, [p for p in _below(folder) if p.suffix.lower() in video_suffixes] if files is None else files)
     def info(self, id:str)->VideoInfo:
+        "What `probe` says of a video, asked once."
         if id not in self._info: self._info[id] = probe(self.find(id), strict=self.strict)
         return self._info[id]
-    def n_frames(self, id:str)->int: return self.info(id).n_frames
-    def fps(self, id:str)->float: return self._info[id].fps if id in self._info else probe(self.find(id), exact=False, strict=self.strict).fps
-    def load(self, id:str, indices=None)->np.ndarray: return read_frames(self.find(id), indices, self.size, self.strict)
+    def n_frames(self, id:str)->int:
+        "How many frames a video has."
+        return self.info(id).n_frames
+    def fps(self, id:str)->float:
+        "Frames per second."
+        return self._info[id].fps if id in self._info else probe(self.find(id), exact=False, strict=self.strict).fps
+    def load(self, id:str, indices=None)->np.ndarray:
+        "The frames of these numbers, in this order; all frames where none are named."
+        return read_frames(self.find(id), indices, self.size, self.strict)
 
 # %% ../../nbs/12_sv_data.ipynb #b8c85c9b
 class FrameSource(_Source):
@@ -86,8 +95,12 @@ class FrameSource(_Source):
         self.folder,self.size,self._fps = Path(folder),size,fps
         leaves = {p.parent for p in _below(folder) if p.suffix.lower() in picture_suffixes}
         self._files = {p.relative_to(self.folder).as_posix(): p for p in sorted(leaves)}
-    def n_frames(self, id:str)->int: return len(frame_files(self.find(id)))
-    def load(self, id:str, indices=None)->np.ndarray: return read_frame_folder(self.find(id), indices, self.size)
+    def n_frames(self, id:str)->int:
+        "How many frames a video has."
+        return len(frame_files(self.find(id)))
+    def load(self, id:str, indices=None)->np.ndarray:
+        "The frames of these numbers, in this order; all frames where none are named."
+        return read_frame_folder(self.find(id), indices, self.size)
 
 class FeatureSource(_Source):
     "Feature arrays (frames, d) below a folder."
@@ -97,8 +110,12 @@ class FeatureSource(_Source):
     ):
         self.folder,self._fps = Path(folder),fps
         self._files = _by_id(self.folder, [p for p in _below(folder) if p.suffix.lower() == ".npy"])
-    def n_frames(self, id:str)->int: return len(np.load(self.find(id), mmap_mode="r", allow_pickle=False))
-    def load(self, id:str, indices=None)->np.ndarray: return read_features(self.find(id), indices)
+    def n_frames(self, id:str)->int:
+        "How many frames a video has."
+        return len(np.load(self.find(id), mmap_mode="r", allow_pickle=False))
+    def load(self, id:str, indices=None)->np.ndarray:
+        "The frames of these numbers, in this order; all frames where none are named."
+        return read_features(self.find(id), indices)
 
 class ArraySource(_Source):
     "Arrays in memory, pictures or features."
@@ -109,8 +126,11 @@ class ArraySource(_Source):
         empty = [i for i,x in arrays.items() if len(x) == 0]
         if empty: raise ValueError(f"ArraySource: need at least one frame per video; got none for {empty[0]!r}; leave it out")
         self.folder,self._files,self._fps = "memory",arrays,fps
-    def n_frames(self, id:str)->int: return len(self.find(id))
+    def n_frames(self, id:str)->int:
+        "How many frames a video has."
+        return len(self.find(id))
     def load(self, id:str, indices=None)->np.ndarray:
+        "The frames of these numbers, in this order; all frames where none are named."
         x = self.find(id)
         if indices is None: return x
         idx = np.asarray(indices)
@@ -277,9 +297,13 @@ class SVSet:
                 if home.setdefault(i, s) == s: continue
                 raise ValueError(f"SVSet {self.name}: need every video in one split; got {i!r} in {home[i]} and {s}; results would be flattered")
     @property
-    def classes(self)->list: return sorted(dict.fromkeys(self.splits["train"].label), key=_natural) # training procedures in natural order
+    def classes(self)->list:
+        "Training procedures in natural order."
+        return sorted(dict.fromkeys(self.splits["train"].label), key=_natural)
     @property
-    def class_index(self)->dict: return {c: i for i,c in enumerate(self.classes)}
+    def class_index(self)->dict:
+        "Number of each training procedure."
+        return {c: i for i,c in enumerate(self.classes)}
     def steps(self, label:str)->list:
         "Ordered step names of a procedure, or an error that says how many labels have none."
         if label in self.label_bank: return self.label_bank[label]
@@ -321,7 +345,8 @@ def read_sv(
     lists = folder/"splits" if (folder/"splits").is_dir() else folder
     names = [s for s in ("train", "val", "test") if (lists/f"{s}_split.txt").is_file()]
     if "train" not in names: raise ValueError(f"read_sv: need train_split.txt in {lists}; got {names or 'no split file'}; check the folder")
-    if backend is not None and backend not in backends: raise ValueError(f"read_sv: need a backend of {[*backends]} or None; got {backend!r}; see what the folder holds")
+    if backend is not None and backend not in backends: 
+        raise ValueError(f"read_sv: need a backend of {[*backends]} or None; got {backend!r}; see what the folder holds")
     if backend and not (folder/backend).is_dir(): raise ValueError(f"read_sv: need the folder {folder/backend}; got none; backend=None reads the lists alone")
     bank = json.loads((folder/"label_bank.json").read_text()) if (folder/"label_bank.json").is_file() else {}
     kind,splits,pairs = _kind_namer(folder, bank),{},{}
