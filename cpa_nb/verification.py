@@ -4,11 +4,15 @@
 
 # %% auto #0
 __all__ = ['Calibration', 'fit_calibration', 'probability_same', 'Domain', 'fit_domain', 'domain_distance', 'Checkpoint',
-           'save_checkpoint', 'load_checkpoint', 'Clip', 'read_clip', 'shown_steps', 'step_agreement', 'cut_times',
-           'Verdict', 'verify', 'learn', 'with_calibration', 'read_pairs_csv', 'calibrate_on_files']
+           'save_checkpoint', 'load_checkpoint', 'Clip', 'read_clip', 'exact_distances', 'with_calibration',
+           'with_domain', 'learn', 'shown_steps', 'step_agreement', 'cut_times', 'Verdict', 'verify', 'read_pairs_csv',
+           'calibrate_on_files']
 
-# %% ../nbs/46_verification.ipynb #ec57c67a
+# %% ../nbs/46_verification.ipynb #5484dc6c
+import copy
+import json
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,9 +31,9 @@ from .evaluation import encode_videos, pair_distances, validator
 from .model import CPAConfig, System, build_cpa, recommended
 from .report import PairView
 from .step_mining import harmonic_score, mine_steps, size_prior
-from .training import TrainConfig, fit, load_state, pair_batches, save_state
+from .training import TrainConfig, fit, load_state, pair_batches, save_state, write_json
 
-# %% ../nbs/46_verification.ipynb #c70bb366
+# %% ../nbs/46_verification.ipynb #84962c82
 class Calibration(NamedTuple):
     "From a distance to the probability of `same procedure`: 1/(1+exp(slope*(d-threshold)))."
     threshold:float # distance at which both verdicts are equally likely
@@ -44,13 +48,17 @@ def fit_calibration(
 )->Calibration: # logistic, both classes weighted alike
     "Platt's sigmoid on the distance; same and different count equally whatever their numbers."
     distance, same = np.asarray(distance, float), np.asarray(same, bool)
-    if len(distance) != len(same) or not np.isfinite(distance).all(): raise ValueError("fit_calibration: need one finite distance a pair; drop pairs without a distance")
-    if same.all() or not same.any(): raise ValueError(f"fit_calibration: need pairs of both kinds; got {int(same.sum())} same of {len(same)}; add the other kind")
+    if len(distance) != len(same) or not np.isfinite(distance).all():
+        raise ValueError(f"fit_calibration: need one finite distance a pair; got {int(np.isfinite(distance).sum())} for {len(same)} pairs; drop pairs without a distance")
+    if same.all() or not same.any():
+        raise ValueError(f"fit_calibration: need pairs of both kinds; got {int(same.sum())} same of {len(same)}; add the other kind")
     mean, sd = distance.mean(), distance.std() or 1.
-    fit = LogisticRegression(class_weight="balanced").fit(((distance - mean)/sd)[:, None], same)
-    w, b = float(fit.coef_[0, 0]), float(fit.intercept_[0])
-    if w >= 0: raise ValueError("fit_calibration: same pairs are not nearer than different ones; this model cannot tell them apart: train it longer or on nearer data")
-    return Calibration(mean - sd*b/w, -w/sd, len(same), source)
+    model = LogisticRegression(class_weight="balanced").fit(((distance - mean)/sd)[:, None], same)
+    w, b = float(model.coef_[0, 0]), float(model.intercept_[0])
+    if w >= 0:
+        raise ValueError(f"fit_calibration: need same pairs nearer than different ones; got the contrary on {len(same)} pairs; "
+                         "this model cannot tell them apart: train it longer or on nearer data")
+    return Calibration(float(mean - sd*b/w), float(-w/sd), len(same), source)
 
 def probability_same(
     distance:float, # of a pair
@@ -59,20 +67,22 @@ def probability_same(
     "Calibrated probability that both videos show the same procedure."
     return float(1/(1 + np.exp(np.clip(cal.slope*(distance - cal.threshold), -700, 700))))
 
-# %% ../nbs/46_verification.ipynb #c2049233
+# %% ../nbs/46_verification.ipynb #f05edd5f
 class Domain(NamedTuple):
     "What the model's own videos look like to it: mean and precision of their mean feature, and how far out they lie."
     mean:list[float] # (d,)
     precision:list[list[float]] # (d,d)
-    far:float # Mahalanobis distance beyond which a video is called far: 99th percentile of the model's own, plus a quarter
+    far:float # Mahalanobis distance beyond which a video is called far: 99th percentile of held-out videos, plus a quarter
 
 def fit_domain(
-    features:dict[str,Tensor], # of `encode_videos`
+    features:dict[str,Tensor], # of `encode_videos`, training videos
+    held:dict[str,Tensor]|None=None, # of videos that were not trained on; None: the training videos judge themselves
 )->Domain: # stored in the checkpoint
-    "Fit the domain on videos of training and validation."
-    X = torch.stack([F.mean((0, 1)) for F in features.values()]).double().cpu().numpy()
+    "Where the model's own videos lie, and how far out an honest one may lie."
+    if len(features) < 2: raise ValueError(f"fit_domain: need at least 2 videos; got {len(features)}; add videos")
+    X, Y = (torch.stack([F.mean((0, 1)) for F in fs.values()]).double().cpu().numpy() for fs in (features, held or features))
     cov = LedoitWolf().fit(X)
-    return Domain(cov.location_.tolist(), cov.precision_.tolist(), 1.25*float(np.quantile(np.sqrt(cov.mahalanobis(X)), .99)))
+    return Domain(cov.location_.tolist(), cov.precision_.tolist(), 1.25*float(np.quantile(np.sqrt(cov.mahalanobis(Y)), .99)))
 
 def domain_distance(
     F_rtd:Tensor, # features of one video (R,T,d)
@@ -82,7 +92,7 @@ def domain_distance(
     x = F_rtd.mean((0, 1)).double().cpu().numpy() - np.asarray(domain.mean)
     return float(np.sqrt(x @ np.asarray(domain.precision) @ x))
 
-# %% ../nbs/46_verification.ipynb #b2255f6c
+# %% ../nbs/46_verification.ipynb #2fd7d278
 class Checkpoint(NamedTuple):
     "A trained model and all that a verdict needs."
     system:System # in evaluation mode
@@ -98,7 +108,7 @@ def save_checkpoint(
     ckpt:Checkpoint, # to be saved
 )->None: # atomic
     "Write `model.json` and its weights."
-    meta = dict(config=asdict(ckpt.cfg), classes=ckpt.classes, frame_shape=list(ckpt.frame_shape), about=ckpt.about,
+    meta = dict(config=asdict(ckpt.cfg), classes=ckpt.classes, frame_shape=list(ckpt.frame_shape), about=ckpt.about, step=ckpt.about.get("steps", 0),
                 calibration=ckpt.calibration and ckpt.calibration._asdict(), domain=ckpt.domain and ckpt.domain._asdict())
     save_state(Path(folder), "model", ckpt.system.state_dict(), meta)
 
@@ -107,13 +117,20 @@ def load_checkpoint(
 )->Checkpoint: # ready to verify
     "Read a checkpoint; no pickle is involved."
     tensors, meta = load_state(Path(folder), "model")
-    cfg = CPAConfig(**{**meta["config"], "weights": tuple(meta["config"]["weights"])})
-    system = build_cpa(cfg, tuple(meta["frame_shape"]), len(meta["classes"]))
-    system.load_state_dict(tensors)
+    lacking = {"config", "classes", "frame_shape", "about", "calibration", "domain"} - set(meta)
+    if lacking: raise ValueError(f"load_checkpoint: need {', '.join(sorted(lacking))} in {folder}; got none; give the folder that `cpa demo` or `cpa train` wrote")
+    bad = [k for k,v in tensors.items() if not v.isfinite().all()]
+    if bad: raise ValueError(f"load_checkpoint: need finite weights in {folder}; got NaN or infinity in {bad[0]}; train again with a lower learning rate")
+    try:
+        cfg = CPAConfig(**{**meta["config"], "weights": tuple(meta["config"]["weights"])})
+        system = build_cpa(cfg, tuple(meta["frame_shape"]), len(meta["classes"]))
+        system.load_state_dict(tensors)
+    except (TypeError, KeyError, RuntimeError) as e:
+        raise ValueError(f"load_checkpoint: need weights that fit model.json in {folder}; got others ({' '.join(str(e).split())[:120]}); restore both from one training") from None
     return Checkpoint(system.eval(), cfg, meta["classes"], tuple(meta["frame_shape"]), meta["calibration"] and Calibration(**meta["calibration"]),
                       meta["domain"] and Domain(**meta["domain"]), meta["about"])
 
-# %% ../nbs/46_verification.ipynb #4538bc01
+# %% ../nbs/46_verification.ipynb #739f7c63
 class Clip(NamedTuple):
     "One recording as the model sees it."
     name:str # what to call it
@@ -121,34 +138,99 @@ class Clip(NamedTuple):
     times_t:np.ndarray # seconds of the middle clip's frames (T,)
     duration:float # seconds
 
+def _three_clips(n:int, path:Path, cfg:CPAConfig)->list[np.ndarray]:
+    "Frame numbers of the three test clips."
+    index = [test_indices(n, cfg.n_frames, r) for r in (1, 2, 3)]
+    if len(np.unique(index[1])) < cfg.n_steps:
+        raise ValueError(f"{path}: need a frame for each of the model's {cfg.n_steps} steps; got a recording of {n} frames; give a longer one")
+    return index
+
 def read_clip(
-    path:Path|str, # a video file, or features (.npy)
+    path:Path|str, # a video file, or features (.npy), one row a second
     ckpt:Checkpoint, # says T and the size of a frame
 )->Clip: # three clips by the official test rule
     "The frames of one recording that the model looks at."
     path, T, shape = Path(path), ckpt.cfg.n_frames, ckpt.frame_shape
-    if path.suffix == ".npy":
-        if len(shape) != 1: raise ValueError(f"verify: {path} holds features, this checkpoint looks at pixels {shape}; give a video file")
+    if path.suffix.lower() == ".npy":
+        if len(shape) != 1: raise ValueError(f"{path}: need a video file for a checkpoint that looks at pixels {shape}; got features")
         x = read_features(path)
-        if x.shape[1] != shape[0]: raise ValueError(f"verify: {path} has {x.shape[1]} features a frame, the checkpoint wants {shape[0]}; compute the features it was trained on")
-        times, duration = np.arange(len(x), dtype=float), float(len(x))
-        index = [test_indices(len(x), T, r) for r in (1, 2, 3)]
-        return Clip(path.name, np.stack([x[i] for i in index]), times[index[1]], duration)
-    if len(shape) != 3: raise ValueError(f"verify: {path} is a video, this checkpoint looks at features of width {shape[0]}; give .npy files")
+        if x.shape[1] != shape[0]:
+            raise ValueError(f"{path}: need {shape[0]} features a frame; got {x.shape[1]}; compute the features that the checkpoint was trained on")
+        index = _three_clips(len(x), path, ckpt.cfg)
+        return Clip(path.name, np.stack([x[i] for i in index]), index[1].astype(float), float(len(x)))
+    if len(shape) != 3: raise ValueError(f"{path}: need features (.npy) for a checkpoint that looks at {shape[0]} features a frame; got another file")
     times = frame_times(path)
-    index = [test_indices(len(times), T, r) for r in (1, 2, 3)]
+    index = _three_clips(len(times), path, ckpt.cfg)
     x = read_frames(path, np.concatenate(index), size=shape[:2])
     step = float(np.median(np.diff(times))) if len(times) > 1 else 0.
     return Clip(path.name, x.reshape(3, T, *x.shape[1:]), times[index[1]] - times[0], float(times[-1] - times[0] + step))
 
-# %% ../nbs/46_verification.ipynb #a46d3355
+# %% ../nbs/46_verification.ipynb #9fd9bfc4
+@torch.no_grad()
+def exact_distances(
+    system:System, # trained
+    features:dict[str,Tensor], # id -> (R,T,d)
+    pairs:pd.DataFrame, # columns a, b
+)->np.ndarray: # (P,) float64
+    "Mean over clips and both orders of the correlation distance (Eq. 10), in float64: `d(a,b)` equals `d(b,a)`."
+    return pair_distances(copy.deepcopy(system.distance).double(), {k: F.double() for k,F in features.items()}, pairs)
+
+def with_calibration(
+    ckpt:Checkpoint, # trained
+    data:SVSet, # with validation pairs
+)->Checkpoint: # with threshold and probability
+    "Calibrate on the validation pairs."
+    pairs = data.pairs["val"]
+    features = encode_videos(ckpt.system, data.source, pd.unique(pairs[["a", "b"]].to_numpy().ravel()), ckpt.cfg.n_frames)
+    cal = fit_calibration(exact_distances(ckpt.system, features, pairs), pairs.same.to_numpy(), f"{len(pairs)} validation pairs of {data.name}")
+    return ckpt._replace(calibration=cal)
+
+def with_domain(
+    ckpt:Checkpoint, # trained
+    data:SVSet, # its training videos say what is near, its validation videos how far is still honest
+)->Checkpoint: # able to warn
+    "Remember what the model's own videos look like."
+    seen, held = (encode_videos(ckpt.system, data.source, data.splits[s].id, ckpt.cfg.n_frames, clips=(2,)) if s in data.splits else None for s in ("train", "val"))
+    return ckpt._replace(domain=fit_domain(seen, held))
+
+# %% ../nbs/46_verification.ipynb #0ffdcdf4
+def learn(
+    data:SVSet, # splits train and, better, val; keep its source in memory
+    folder:Path|str, # checkpoint and training state go here
+    cfg:CPAConfig=recommended, # the model
+    train:TrainConfig=TrainConfig(), # the loop
+    progress:bool=True, # a bar
+)->Checkpoint: # saved in `folder`
+    "Train on the weak labels, calibrate on validation pairs, remember the domain, save."
+    folder = Path(folder)
+    shape = tuple(data.source.load(data.source.ids[0], [0]).shape[1:])
+    system = build_cpa(cfg, shape, len(data.classes), train.seed)
+    has_val = "val" in data.pairs and data.pairs["val"].same.nunique() == 2
+    valid = validator(data, cfg.n_frames) if has_val else None
+    fit(system, pair_batches(data, cfg.n_frames, train.batch, train.seed), train, folder/"train", valid, progress=progress)
+    if has_val:
+        best = load_state(folder/"train", "best")[0]
+        system.load_state_dict({k.removeprefix("model."): v for k,v in best.items()})
+    about = dict(data=data.name, videos=len(data.splits["train"]), procedures=len(data.classes), seed=train.seed, steps=train.steps, shown_steps=6,
+                 version=import_module("cpa_nb").__version__)
+    ckpt = with_domain(Checkpoint(system.eval(), cfg, data.classes, shape, None, None, about), data)
+    ckpt = with_calibration(ckpt, data) if has_val else ckpt
+    save_checkpoint(folder, ckpt)
+    return ckpt
+
+# %% ../nbs/46_verification.ipynb #25719a1b
 def shown_steps(
-    M_tu:np.ndarray, # relational matrix
+    M_tu:np.ndarray, # similarity of every two frames
     n_steps:int, # K that people are shown, coarser than the verdict's
 )->tuple[np.ndarray,np.ndarray]: # cuts of both videos (K+1,)
-    "Steps for people: the harmonic score with a size prior on the same matrix."
+    "Steps for people: the harmonic score with a size prior."
     mined = mine_steps(M_tu, n_steps, score=size_prior(harmonic_score, .3))
     return mined.bounds1, mined.bounds2
+
+def _nearest(M_tu:np.ndarray)->np.ndarray:
+    "1 where a row has its maximum; equal maxima share it."
+    top = (M_tu >= M_tu.max(1, keepdims=True)*(1 - 1e-9)).astype(float)
+    return top/top.sum(1, keepdims=True)
 
 def step_agreement(
     M_tu:np.ndarray, # relational matrix, rows sum to 1
@@ -156,11 +238,10 @@ def step_agreement(
     bounds1:np.ndarray, # cuts of video 1 (K+1,)
     bounds2:np.ndarray, # cuts of video 2 (K+1,)
 )->np.ndarray: # (K,) in 0..1
-    "How much of the similarity of a step's frames lands in the partner step, mean of both directions (ours)."
-    out = []
-    for a,x,b,y in zip(bounds1[:-1], bounds1[1:], bounds2[:-1], bounds2[1:], strict=True):
-        out.append(.5*(M_tu[a:x, b:y].sum()/(x - a) + N_ut[b:y, a:x].sum()/(y - b)))
-    return np.array(out)
+    "Share of a step's frames whose nearest frame in the other video lies in the partner step, mean of both directions (ours)."
+    A, B = _nearest(M_tu), _nearest(N_ut)
+    steps = zip(bounds1[:-1], bounds1[1:], bounds2[:-1], bounds2[1:], strict=True)
+    return np.array([.5*(A[a:x, b:y].sum()/(x - a) + B[b:y, a:x].sum()/(y - b)) for a,x,b,y in steps])
 
 def cut_times(
     bounds:np.ndarray, # cuts in sampled frames (K+1,)
@@ -171,7 +252,7 @@ def cut_times(
     mid = .5*(times_t[1:] + times_t[:-1])
     return np.concatenate([[0.], mid[bounds[1:-1] - 1], [duration]])
 
-# %% ../nbs/46_verification.ipynb #0d36728c
+# %% ../nbs/46_verification.ipynb #a8b6d48b
 class Verdict(NamedTuple):
     "What `verify` says of two recordings."
     a:str # first recording
@@ -189,101 +270,79 @@ class Verdict(NamedTuple):
         return dict(a=self.a, b=self.b, distance=self.distance, verdict=self.verdict, probability=self.probability, threshold=self.threshold,
                     warnings=self.warnings, steps=self.steps.to_dict("records"))
 
-# %% ../nbs/46_verification.ipynb #c1b1fe21
-def _warnings(names:list[str], features:list[Tensor], ckpt:Checkpoint, durations:list[float])->list[str]:
-    "Reasons to doubt: far from what the model was trained on, or no calibration."
-    out = []
-    if ckpt.domain:
-        for name,F in zip(names, features, strict=True):
-            far = domain_distance(F, ckpt.domain)
-            if far > ckpt.domain.far:
-                out.append(f"{name} looks unlike the videos this model was trained on ({ckpt.about.get('data', 'unknown')}; {far:.1f} against at most {ckpt.domain.far:.1f}): do not trust the probability")
-    if ckpt.calibration is None: out.append("this checkpoint has no calibration: the distance has no threshold; run `cpa calibrate`")
-    if max(durations) > 4*min(durations): out.append(f"one recording is {max(durations)/max(min(durations), 1e-9):.1f} times as long as the other")
+def _far(name:str, F_rtd:Tensor, ckpt:Checkpoint)->list[str]:
+    "A warning for a recording unlike the model's own."
+    if ckpt.domain is None or (far := domain_distance(F_rtd, ckpt.domain)) <= ckpt.domain.far: return []
+    return [f"{name} looks unlike the videos this model was trained on ({ckpt.about.get('data', 'unknown')}; {far:.1f} against at most {ckpt.domain.far:.1f}): "
+            "do not trust the probability"]
+
+def _doubts(clips:list[Clip], features:list[Tensor], ckpt:Checkpoint)->list[str]:
+    "Reasons to doubt a verdict."
+    out = [w for c,F in zip(clips, features, strict=True) for w in _far(c.name, F, ckpt)]
+    out += [f"{c.name} is so short that {n} different frames stand for {ckpt.cfg.n_frames}" for c in clips if (n := len(np.unique(c.times_t))) < ckpt.cfg.n_frames]
+    cal, (short, long) = ckpt.calibration, sorted(c.duration for c in clips)
+    if cal is None: out.append("this checkpoint has no calibration: the distance has no threshold; run `cpa calibrate`")
+    elif cal.n_pairs < 20: out.append(f"threshold and probability rest on {cal.n_pairs} pairs only")
+    if long > 4*short: out.append(f"one recording is {long/max(short, 1e-9):.1f} times as long as the other")
     return out
+
+# %% ../nbs/46_verification.ipynb #4fa85709
+def _step_table(S_tu:np.ndarray, M_tu:np.ndarray, N_ut:np.ndarray, clips:list[Clip], n_steps:int)->tuple[np.ndarray,np.ndarray,pd.DataFrame]:
+    "Cuts of the shown steps, and their times and agreement."
+    one, two = shown_steps(S_tu, n_steps)
+    ta, tb = (cut_times(s, c.times_t, c.duration) for s,c in zip((one, two), clips, strict=True))
+    return one, two, pd.DataFrame(dict(step=range(1, len(ta)), start_a=ta[:-1], end_a=ta[1:], start_b=tb[:-1], end_b=tb[1:], agreement=step_agreement(M_tu, N_ut, one, two)))
+
+def _explain(clips:list[Clip], F:list[Tensor], distance:float, ckpt:Checkpoint, n_steps:int)->Verdict:
+    "Verdict, shown steps and all that a report draws, from the middle clips."
+    F1, F2 = (f[1:2].double() for f in F)
+    model, cal = copy.deepcopy(ckpt.system.distance).double(), ckpt.calibration
+    p = model.pair(F1, F2)
+    M, N = (relational_matrix_torch(x, y, logits=model.logits())[0].numpy() for x,y in ((F1, F2), (F2, F1)))
+    one, two, steps = _step_table(.5*(M + N.T), M, N, clips, n_steps)
+    prob = probability_same(distance, cal) if cal else None
+    verdict = "uncalibrated" if cal is None else "same" if distance <= cal.threshold else "different"
+    warn = _doubts(clips, F, ckpt)
+    frames = [c.frames_rt[1] if c.frames_rt.ndim == 5 else None for c in clips]
+    view = PairView(clips[0].name, clips[1].name, M, p.log_W12_btk[0].exp().numpy(), p.log_W21_buk[0].exp().numpy(), p.bounds1[0].numpy(), p.bounds2[0].numpy(),
+                    one, two, clips[0].times_t, clips[1].times_t, clips[0].duration, clips[1].duration, frames[0], frames[1], distance,
+                    cal.threshold if cal else np.nan, np.nan if prob is None else prob, verdict, warn, steps)
+    return Verdict(clips[0].name, clips[1].name, distance, verdict, prob, cal.threshold if cal else None, warn, steps, view)
 
 @torch.no_grad()
 def verify(
     a:Path|str, # first recording
     b:Path|str, # second recording
     checkpoint:Checkpoint|Path|str|None=None, # of `cpa demo` or `cpa train`
-    n_steps:int|None=None, # steps shown to people; None: what the checkpoint says
+    n_steps:int|None=None, # steps shown to people, 1..T; None: what the checkpoint says
 )->Verdict: # distance, verdict, probability, steps
     "Do two recordings show the same steps in the same order?"
-    if checkpoint is None: raise ValueError("verify: need a checkpoint; train one with `cpa train FOLDER`, or take the one that `cpa demo` writes")
+    if checkpoint is None: raise ValueError("verify: need a checkpoint; got none; train one with `cpa train FOLDER`, or take the one that `cpa demo` writes")
     ckpt = checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(checkpoint)
+    n_steps = min(ckpt.about.get("shown_steps", 6), ckpt.cfg.n_frames) if n_steps is None else n_steps
+    if not 1 <= n_steps <= ckpt.cfg.n_frames: raise ValueError(f"verify: need 1 to {ckpt.cfg.n_frames} steps to show; got {n_steps}; the verdict does not depend on it")
     clips = [read_clip(p, ckpt) for p in (a, b)]
     F = [ckpt.system(to_clips(c.frames_rt)) for c in clips]
-    pair = pd.DataFrame(dict(a=["a"], b=["b"]))
-    distance = float(pair_distances(ckpt.system.distance, dict(a=F[0], b=F[1]), pair)[0])
-    return _explain(clips, F, distance, ckpt, n_steps or ckpt.about.get("shown_steps", 6))
+    distance = float(exact_distances(ckpt.system, dict(a=F[0], b=F[1]), pd.DataFrame(dict(a=["a"], b=["b"])))[0])
+    if not np.isfinite(distance): raise ValueError(f"verify: need a finite distance; got {distance} for {a} and {b}; look at the two recordings, or train again")
+    return _explain(clips, F, distance, ckpt, n_steps)
 
-def _explain(clips:list[Clip], F:list[Tensor], distance:float, ckpt:Checkpoint, n_steps:int)->Verdict:
-    "Verdict, shown steps and all the report draws, from the middle clips."
-    F1, F2 = F[0][1:2], F[1][1:2]
-    model = ckpt.system.distance
-    p, logits = model.pair(F1, F2), model.logits()
-    M, N = (relational_matrix_torch(x, y, logits=logits)[0].double().numpy() for x,y in ((F1, F2), (F2, F1)))
-    shown1, shown2 = shown_steps(M, min(n_steps, *M.shape))
-    ta, tb = (cut_times(s, c.times_t, c.duration) for s,c in zip((shown1, shown2), clips, strict=True))
-    steps = pd.DataFrame(dict(step=range(1, len(ta)), start_a=ta[:-1], end_a=ta[1:], start_b=tb[:-1], end_b=tb[1:], agreement=step_agreement(M, N, shown1, shown2)))
-    cal = ckpt.calibration
-    prob = probability_same(distance, cal) if cal else None
-    verdict = "uncalibrated" if cal is None else "same" if distance <= cal.threshold else "different"
-    warn = _warnings([c.name for c in clips], F, ckpt, [c.duration for c in clips])
-    frames = [c.frames_rt[1] if c.frames_rt.ndim == 5 else None for c in clips]
-    view = PairView(clips[0].name, clips[1].name, M, p.log_W12_btk[0].exp().double().numpy(), p.log_W21_buk[0].exp().double().numpy(), p.bounds1[0].numpy(), p.bounds2[0].numpy(),
-                    shown1, shown2, clips[0].times_t, clips[1].times_t, clips[0].duration, clips[1].duration, frames[0], frames[1], distance,
-                    cal and cal.threshold, prob, verdict, warn, steps)
-    return Verdict(clips[0].name, clips[1].name, distance, verdict, prob, cal and cal.threshold, warn, steps, view)
-
-# %% ../nbs/46_verification.ipynb #e5ef60d3
-def learn(
-    data:SVSet, # splits train and, better, val; keep its source in memory
-    folder:Path|str, # checkpoint and training state go here
-    cfg:CPAConfig=recommended, # the model
-    train:TrainConfig=TrainConfig(), # the loop
-    progress:bool=True, # a bar
-)->Checkpoint: # saved in `folder`
-    "Train on the weak labels, calibrate on validation pairs, remember the domain, save."
-    folder = Path(folder)
-    shape = tuple(data.source.load(data.source.ids[0], [0]).shape[1:])
-    system = build_cpa(cfg, shape, len(data.classes), train.seed)
-    has_val = "val" in data.pairs and data.pairs["val"].same.nunique() == 2
-    fit(system, pair_batches(data, cfg.n_frames, train.batch, train.seed), train, folder/"train", validator(data, cfg.n_frames) if has_val else None, progress=progress)
-    if has_val:
-        best = load_state(folder/"train", "best")[0]
-        system.load_state_dict({k.removeprefix("model."): v for k,v in best.items()})
-    about = dict(data=data.name, videos=len(data.splits["train"]), procedures=len(data.classes), seed=train.seed, steps=train.steps, shown_steps=6)
-    ckpt = Checkpoint(system.eval(), cfg, data.classes, shape, None, None, about)
-    ckpt = with_calibration(ckpt, data) if has_val else ckpt
-    save_checkpoint(folder, ckpt)
-    return ckpt
-
-def with_calibration(
-    ckpt:Checkpoint, # trained
-    data:SVSet, # with validation pairs
-)->Checkpoint: # with threshold, probability and domain
-    "Calibrate on the validation pairs; the domain is what training and validation videos look like."
-    pairs, T = data.pairs["val"], ckpt.cfg.n_frames
-    features = encode_videos(ckpt.system, data.source, pd.unique(pairs[["a", "b"]].to_numpy().ravel()), T)
-    cal = fit_calibration(pair_distances(ckpt.system.distance, features, pairs), pairs.same.to_numpy(), f"{len(pairs)} validation pairs of {data.name}")
-    seen = encode_videos(ckpt.system, data.source, data.splits["train"].id, T, clips=(2,))
-    return ckpt._replace(calibration=cal, domain=fit_domain({**seen, **features}))
-
-# %% ../nbs/46_verification.ipynb #ad053980
+# %% ../nbs/46_verification.ipynb #629e22b1
 def read_pairs_csv(
     path:Path|str, # CSV with columns a, b, same
 )->pd.DataFrame: # a, b as paths, same as bool
     "Pairs named by a person; every bad row is refused by its line."
     path = Path(path)
     if not path.is_file(): raise ValueError(f"calibrate: {path} is not there; give a CSV file with columns a, b, same")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+    try: table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as e:
+        raise ValueError(f"calibrate: {path} is no CSV table ({e}); its first line must be a,b,same") from None
     if not {"a", "b", "same"} <= set(table.columns): raise ValueError(f"calibrate: {path} needs columns a, b, same; it has {', '.join(table.columns)}")
     for line,row in enumerate(table.itertuples(), 2):
         if row.same not in ("0", "1"): raise ValueError(f"calibrate: {path} line {line}: same must be 1 or 0; got {row.same!r}")
         for p in (row.a, row.b):
             if not (path.parent/p).is_file(): raise ValueError(f"calibrate: {path} line {line}: {p} is not there; paths are relative to the CSV file")
+        if row.a == row.b: raise ValueError(f"calibrate: {path} line {line}: need two recordings; got {row.a} twice")
     return pd.DataFrame(dict(a=[path.parent/p for p in table.a], b=[path.parent/p for p in table.b], same=table.same == "1"))
 
 @torch.no_grad()
@@ -295,6 +354,7 @@ def calibrate_on_files(
     pairs, ckpt = read_pairs_csv(pairs_csv), load_checkpoint(checkpoint)
     files = pd.unique(pairs[["a", "b"]].to_numpy().ravel())
     features = {p: ckpt.system(to_clips(read_clip(p, ckpt).frames_rt)) for p in files}
-    cal = fit_calibration(pair_distances(ckpt.system.distance, features, pairs), pairs.same.to_numpy(), f"{len(pairs)} pairs of {Path(pairs_csv).name}")
-    save_checkpoint(checkpoint, ckpt._replace(calibration=cal))
+    cal = fit_calibration(exact_distances(ckpt.system, features, pairs), pairs.same.to_numpy(), f"{len(pairs)} pairs of {Path(pairs_csv).name}")
+    path = Path(checkpoint)/"model.json"
+    write_json(path, {**json.loads(path.read_text()), "calibration": cal._asdict()})
     return cal
