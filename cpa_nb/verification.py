@@ -8,7 +8,7 @@ __all__ = ['Calibration', 'fit_calibration', 'probability_same', 'Domain', 'fit_
            'with_domain', 'learn', 'shown_steps', 'step_agreement', 'cut_times', 'Verdict', 'verify', 'read_pairs_csv',
            'calibrate_on_files']
 
-# %% ../nbs/46_verification.ipynb #6b7b3296
+# %% ../nbs/46_verification.ipynb #705094c9
 import copy
 import json
 from dataclasses import asdict
@@ -33,7 +33,7 @@ from .report import PairView
 from .step_mining import harmonic_score, mine_steps, size_prior
 from .training import TrainConfig, fit, load_state, pair_batches, save_state, write_json
 
-# %% ../nbs/46_verification.ipynb #e1ae5bb3
+# %% ../nbs/46_verification.ipynb #e5fb396e
 class Calibration(NamedTuple):
     "From a distance to the probability of `same procedure`: 1/(1+exp(slope*(d-threshold)))."
     threshold:float # distance at which both verdicts are equally likely
@@ -67,7 +67,7 @@ def probability_same(
     "Calibrated probability that both videos show the same procedure."
     return float(1/(1 + np.exp(np.clip(cal.slope*(distance - cal.threshold), -700, 700))))
 
-# %% ../nbs/46_verification.ipynb #afa638bd
+# %% ../nbs/46_verification.ipynb #abf24bd6
 class Domain(NamedTuple):
     "What the model's own videos look like to it: mean and precision of their mean feature, and how far out they lie."
     mean:list[float] # (d,)
@@ -92,7 +92,7 @@ def domain_distance(
     x = F_rtd.mean((0, 1)).double().cpu().numpy() - np.asarray(domain.mean)
     return float(np.sqrt(x @ np.asarray(domain.precision) @ x))
 
-# %% ../nbs/46_verification.ipynb #c175051c
+# %% ../nbs/46_verification.ipynb #145643f0
 class Checkpoint(NamedTuple):
     "A trained model and all that a verdict needs."
     system:System # in evaluation mode
@@ -130,7 +130,7 @@ def load_checkpoint(
     return Checkpoint(system.eval(), cfg, meta["classes"], tuple(meta["frame_shape"]), meta["calibration"] and Calibration(**meta["calibration"]),
                       meta["domain"] and Domain(**meta["domain"]), meta["about"])
 
-# %% ../nbs/46_verification.ipynb #26cc02d3
+# %% ../nbs/46_verification.ipynb #c1dd431a
 class Clip(NamedTuple):
     "One recording as the model sees it."
     name:str # what to call it
@@ -165,7 +165,7 @@ def read_clip(
     step = float(np.median(np.diff(times))) if len(times) > 1 else 0.
     return Clip(path.name, x.reshape(3, T, *x.shape[1:]), times[index[1]] - times[0], float(times[-1] - times[0] + step))
 
-# %% ../nbs/46_verification.ipynb #11dd5cc3
+# %% ../nbs/46_verification.ipynb #38853ed9
 @torch.no_grad()
 def exact_distances(
     system:System, # trained
@@ -193,7 +193,7 @@ def with_domain(
     seen, held = (encode_videos(ckpt.system, data.source, data.splits[s].id, ckpt.cfg.n_frames, clips=(2,)) if s in data.splits else None for s in ("train", "val"))
     return ckpt._replace(domain=fit_domain(seen, held))
 
-# %% ../nbs/46_verification.ipynb #b2fffb8a
+# %% ../nbs/46_verification.ipynb #e927963e
 def learn(
     data:SVSet, # splits train and, better, val; keep its source in memory
     folder:Path|str, # checkpoint and training state go here
@@ -214,11 +214,11 @@ def learn(
     about = dict(data=data.name, videos=len(data.splits["train"]), procedures=len(data.classes), seed=train.seed, steps=train.steps, shown_steps=6,
                  version=import_module("cpa_nb").__version__)
     ckpt = with_domain(Checkpoint(system.eval(), cfg, data.classes, shape, None, None, about), data)
-    ckpt = with_calibration(ckpt, data) if has_val else ckpt
-    save_checkpoint(folder, ckpt)
+    save_checkpoint(folder, ckpt) # before the calibration, which may refuse: a model that was trained is kept
+    if has_val: save_checkpoint(folder, ckpt := with_calibration(ckpt, data))
     return ckpt
 
-# %% ../nbs/46_verification.ipynb #ce49c317
+# %% ../nbs/46_verification.ipynb #47cd1432
 def shown_steps(
     M_tu:np.ndarray, # similarity of every two frames
     n_steps:int, # K that people are shown, coarser than the verdict's
@@ -252,7 +252,7 @@ def cut_times(
     mid = .5*(times_t[1:] + times_t[:-1])
     return np.concatenate([[0.], mid[bounds[1:-1] - 1], [duration]])
 
-# %% ../nbs/46_verification.ipynb #705a8cad
+# %% ../nbs/46_verification.ipynb #a386f7ad
 class Verdict(NamedTuple):
     "What `verify` says of two recordings."
     a:str # first recording
@@ -286,7 +286,7 @@ def _doubts(clips:list[Clip], features:list[Tensor], ckpt:Checkpoint)->list[str]
     if long > 4*short: out.append(f"one recording is {long/max(short, 1e-9):.1f} times as long as the other")
     return out
 
-# %% ../nbs/46_verification.ipynb #2e061875
+# %% ../nbs/46_verification.ipynb #2221163d
 def _step_table(S_tu:np.ndarray, M_tu:np.ndarray, N_ut:np.ndarray, clips:list[Clip], n_steps:int)->tuple[np.ndarray,np.ndarray,pd.DataFrame]:
     "Cuts of the shown steps, and their times and agreement."
     one, two = shown_steps(S_tu, n_steps)
@@ -327,7 +327,7 @@ def verify(
     if not np.isfinite(distance): raise ValueError(f"verify: need a finite distance; got {distance} for {a} and {b}; look at the two recordings, or train again")
     return _explain(clips, F, distance, ckpt, n_steps)
 
-# %% ../nbs/46_verification.ipynb #da055760
+# %% ../nbs/46_verification.ipynb #ac44009b
 def read_pairs_csv(
     path:Path|str, # CSV with columns a, b, same
 )->pd.DataFrame: # a, b as paths, same as bool
