@@ -7,7 +7,7 @@ __all__ = ['step_features', 'paper', 'recommended', 'scores', 'loss_terms', 'mea
            'CPAConfig', 'check_weights', 'check_config', 'block_score', 'Pair', 'CPADistance', 'Encoder', 'Network',
            'Batch', 'task_loss', 'step_loss', 'align_loss', 'all_pairs', 'contrast_loss', 'System', 'build_cpa']
 
-# %% ../nbs/21_model.ipynb #4730ec9b
+# %% ../nbs/21_model.ipynb #0fba3402
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +23,7 @@ from .differentiable import (MinedTorch, alignment_distance_torch, cosine_logits
                                    relational_matrix_torch)
 from .step_mining import BlockTables, harmonic_score, mean_score, official_score, size_prior, sqrt_score
 
-# %% ../nbs/21_model.ipynb #cb72578a
+# %% ../nbs/21_model.ipynb #acec8635
 def _pick(F_btd:Tensor, index_bk:Tensor)->Tensor:
     "Frames by index."
     return F_btd.gather(1, index_bk[..., None].expand(-1, -1, F_btd.shape[2]))
@@ -54,7 +54,7 @@ def random_step(
 
 step_features:dict[str,Callable[[Tensor,Tensor],Tensor]] = dict(random=random_step, mean=mean_step, centre=centre_step)
 
-# %% ../nbs/21_model.ipynb #1f2a35c8
+# %% ../nbs/21_model.ipynb #b6f23214
 @dataclass(frozen=True)
 class CPAConfig:
     "Every choice the model makes; `paper` and `recommended` are the two named ones."
@@ -72,7 +72,7 @@ paper = CPAConfig(n_steps=13, similarity="dot", score="mean", prior=0., start="p
 recommended = CPAConfig()
 scores:dict[str,Callable[[int,int,int],BlockTables]] = dict(mean=mean_score, sqrt=sqrt_score, harmonic=harmonic_score, official=official_score)
 
-# %% ../nbs/21_model.ipynb #9067254e
+# %% ../nbs/21_model.ipynb #e0a212cf
 loss_terms = ("task", "step", "align", "contrast") # what the four weights belong to
 
 def check_weights(
@@ -103,7 +103,7 @@ def block_score(
     "The block score of a configuration."
     return size_prior(scores[cfg.score], cfg.prior) if cfg.prior else scores[cfg.score]
 
-# %% ../nbs/21_model.ipynb #4dcf2e67
+# %% ../nbs/21_model.ipynb #ad4e4cbc
 class Pair(NamedTuple):
     "What CPA computes for a batch of pairs."
     distance:Tensor # d_align (B,), Eq. 10
@@ -152,7 +152,7 @@ class CPADistance(nn.Module):
         "Correlation distance of each pair, Eq. 10."
         return self.pair(F1_btd, F2_bud).distance
 
-# %% ../nbs/21_model.ipynb #05a99192
+# %% ../nbs/21_model.ipynb #b45d6ea2
 @runtime_checkable
 class Encoder(Protocol):
     "What a frame encoder must offer: a call from clips to features, and their width."
@@ -189,7 +189,7 @@ class Network(nn.Module):
                              "or build the network for another n_frames")
         return self.classify_(torch.relu(self.embed(F_btd.flatten(1))))
 
-# %% ../nbs/21_model.ipynb #cfb0ca5c
+# %% ../nbs/21_model.ipynb #63bab497
 class Batch(NamedTuple):
     "Positive pairs: the i-th clip of `x1` and of `x2` show the same procedure."
     x1:Tensor # clips (B,T,...)
@@ -236,7 +236,7 @@ def contrast_loss(
     own = torch.arange(len(y), device=y.device)
     return .5*(nnf.cross_entropy(L, own) + nnf.cross_entropy(L.T, own))
 
-# %% ../nbs/21_model.ipynb #d4998299
+# %% ../nbs/21_model.ipynb #73fd2417
 class System(nn.Module):
     "A method of sequence verification: a network, a distance of feature sequences, and the losses that train them."
     def __init__(self,
@@ -282,7 +282,7 @@ class System(nn.Module):
             if weight["contrast"]: out["contrast"] = contrast_loss(distance.view(B, B), batch.y, self.log_contrast.exp().clamp(max=100.))
         return {name: weight[name]*value for name,value in out.items()}
 
-# %% ../nbs/21_model.ipynb #c6d6671a
+# %% ../nbs/21_model.ipynb #38f85ec5
 def build_cpa(
     cfg:CPAConfig, # choices
     frame_shape:tuple[int,...], # (H,W,3) or (n,)
