@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as nnf
@@ -168,8 +168,10 @@ class Network(nn.Module):
         dim:int=64, # width of the frame features
     ):
         super().__init__()
-        if not isinstance(encoder, Encoder): raise ValueError(f"Network: the encoder must tell its width as `dim`; got a {type(encoder).__name__} without; set it")
-        if n_classes < 1 or n_frames < 1: raise ValueError(f"Network: need n_classes >= 1 and n_frames >= 1; got {n_classes} and {n_frames}; count procedures and frames")
+        if not isinstance(encoder, Encoder):
+            raise ValueError(f"Network: the encoder must tell its width as `dim`; got a {type(encoder).__name__} without; set it")
+        if n_classes < 1 or n_frames < 1:
+            raise ValueError(f"Network: need n_classes >= 1 and n_frames >= 1; got {n_classes} and {n_frames}; count procedures and frames")
         self.encoder, self.n_frames, self.dim = encoder, n_frames, dim
         self.over_time = nn.Sequential(nn.Conv1d(encoder.dim, dim, 3, padding=1), nn.ReLU(), nn.Conv1d(dim, dim, 1))
         self.embed, self.classify_ = nn.Linear(n_frames*dim, 64), nn.Linear(64, n_classes)
@@ -248,7 +250,8 @@ class System(nn.Module):
         check_weights(weights, "System")
         if weights[1] and not hasattr(distance, "pair"):
             raise ValueError(f"System: the step loss needs a distance that mines steps; got {type(distance).__name__} with weight {weights[1]}; set it to 0")
-        self.net, self.distance, self.weights = net, distance, weights
+        self.net, self.weights = net, weights
+        self.distance:Any = distance
         self.log_contrast = nn.Parameter(torch.zeros(()))
 
     def forward(self,
