@@ -6,7 +6,7 @@
 __all__ = ['app', 'Json', 'Quiet', 'Checkpoint', 'plain', 'run', 'main', 'render', 'demo', 'train', 'verdict_text', 'verify',
            'evaluate', 'calibrate', 'table']
 
-# %% ../nbs/60_cli.ipynb #10b5d35e
+# %% ../nbs/60_cli.ipynb #745de722
 import json
 import math
 import os
@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 import typer
 
-# %% ../nbs/60_cli.ipynb #cb23381a
+# %% ../nbs/60_cli.ipynb #75eca635
 def plain(
     x:Any, # numbers, texts, paths, lists, dicts, NumPy values
 )->Any: # what strict JSON can hold: NaN and infinity become None (ours)
@@ -34,10 +34,10 @@ def _say(result:dict[str,Any], text:str, as_json:bool)->None:
     "Print the object or the text, never both."
     print(json.dumps(plain(result), allow_nan=False) if as_json else text, flush=True)
 
-# %% ../nbs/60_cli.ipynb #67abcef4
+# %% ../nbs/60_cli.ipynb #7fb09998
 app = typer.Typer(name="cpa", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help="Compare procedures on video: are these the same steps in the same order, and where do two recordings part ways?\n\n"
-                       "Try it: cpa demo --preset tiny --steps 50 --out demo")
+                       "Try it: cpa demo --preset tiny --steps 300 --out demo")
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output and nothing else there.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 Checkpoint = Annotated[Path, typer.Option("--checkpoint", "-c", help="Folder that `cpa demo` or `cpa train` wrote.")]
@@ -59,7 +59,7 @@ def _version(asked:bool)->None:
 def _cpa(version:Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")]=False)->None:
     pass
 
-# %% ../nbs/60_cli.ipynb #bcf4218a
+# %% ../nbs/60_cli.ipynb #cebad87e
 _usage = typer.BadParameter.__base__ # what the parser raises for a wrong command line
 _again = "interrupted; what was finished is kept: the same command goes on from there"
 
@@ -93,14 +93,15 @@ def main()->None:
     "The console script `cpa`."
     sys.exit(run())
 
-# %% ../nbs/60_cli.ipynb #8c17ee57
+# %% ../nbs/60_cli.ipynb #4d748b61
 @app.command()
 def render(
     out:Annotated[Path, typer.Argument(help="Folder to write; an interrupted rendering goes on where it stopped.")],
     preset:Annotated[str, typer.Option(help="tiny (52 videos), small (1016) or full (2904).")]="tiny",
     seed:Annotated[int, typer.Option(help="Decides everything that is drawn.", callback=_at_least(0))]=0,
     workers:Annotated[int, typer.Option(help="Processes; they do not change the result.", callback=_at_least(1))]=2,
-    quiet:Quiet=False, as_json:Json=False,
+    quiet:Quiet=False, # no bars
+    as_json:Json=False, # for programs
 )->None:
     """Render a world of procedures as MP4 files, with splits, pairs and the true steps.
 
@@ -111,7 +112,7 @@ def render(
     n = sum(1 for _ in world.rglob("*.mp4"))
     _say(dict(folder=str(world), videos=n), f"{n} videos in {world}", as_json)
 
-# %% ../nbs/60_cli.ipynb #36d25aa8
+# %% ../nbs/60_cli.ipynb #5fc72b61
 @app.command()
 def demo(
     out:Annotated[Path, typer.Option(help="Folder for videos, checkpoint and report.")]=Path("demo"),
@@ -119,11 +120,12 @@ def demo(
     seed:Annotated[int, typer.Option(help="Of the world, the weights and the batches.", callback=_at_least(0))]=0,
     steps:Annotated[int, typer.Option(help="Training steps.", callback=_at_least(1))]=800,
     workers:Annotated[int, typer.Option(help="Processes that render and decode.", callback=_at_least(1))]=2,
-    quiet:Quiet=False, as_json:Json=False,
+    quiet:Quiet=False, # no bars
+    as_json:Json=False, # for programs
 )->None:
     """The whole story on rendered videos: render, train, calibrate, evaluate on unseen tasks, explain.
 
-    Example: cpa demo --preset tiny --steps 50 --out demo
+    Example: cpa demo --preset tiny --steps 300 --out demo
     """
     from cpa_nb.demo import demo as tell
     from cpa_nb.training import TrainConfig
@@ -132,7 +134,7 @@ def demo(
     lines += [f"report      {done.page}", f"checkpoint  {done.checkpoint}", f"next        cpa verify A.mp4 B.mp4 --checkpoint {done.checkpoint}"]
     _say(dict(report=str(done.page), checkpoint=str(done.checkpoint), table=done.table.to_dict("records"), seconds=done.seconds), "\n".join(lines), as_json)
 
-# %% ../nbs/60_cli.ipynb #79615d1c
+# %% ../nbs/60_cli.ipynb #dde529e7
 @app.command()
 def train(
     folder:Annotated[Path, typer.Argument(help="One sub-folder of videos per procedure: the name of the folder is the only label.")],
@@ -141,7 +143,8 @@ def train(
     seed:Annotated[int, typer.Option(help="Of the split, the weights and the batches.", callback=_at_least(0))]=0,
     size:Annotated[tuple[int,int], typer.Option(help="Height and width to which frames are scaled, in pixels.")]=(64, 112),
     workers:Annotated[int, typer.Option(help="Processes that decode.", callback=_at_least(1))]=2,
-    quiet:Quiet=False, as_json:Json=False,
+    quiet:Quiet=False, # no bars
+    as_json:Json=False, # for programs
 )->None:
     """Learn from your own videos, with nothing but one sub-folder per procedure.
 
@@ -155,10 +158,11 @@ def train(
     data.source = cached(data.source, size=size, workers=workers, progress=not quiet)
     ckpt = learn(data, out, train=TrainConfig(steps=steps, seed=seed), progress=not quiet)
     cal = ckpt.calibration
-    how = f"threshold   {cal.threshold:.3f}, from {cal.source}" if cal else "uncalibrated: no procedure has videos to spare; run `cpa calibrate`, or add videos (4 a procedure)"
-    _say(dict(checkpoint=str(out), classes=ckpt.classes, calibration=cal and cal._asdict()), f"checkpoint  {out}\nprocedures  {', '.join(ckpt.classes)}\n{how}", as_json)
+    how = f"threshold   {cal.threshold:.3f}, from {cal.source}" if cal else "threshold   none, for no procedure has 4 videos; add some, or run `cpa calibrate`"
+    text = f"checkpoint  {out}\nprocedures  {', '.join(ckpt.classes)}\n{how}"
+    _say(dict(checkpoint=str(out), classes=ckpt.classes, calibration=cal and cal._asdict()), text, as_json)
 
-# %% ../nbs/60_cli.ipynb #c3c753b6
+# %% ../nbs/60_cli.ipynb #e75c310c
 def verdict_text(
     v:Any, # a Verdict of chapter 46
 )->str: # a few lines for a terminal
@@ -166,19 +170,20 @@ def verdict_text(
     lines = [f"{v.a}  and  {v.b}", f"distance    {v.distance:.3f}" + ("" if v.threshold is None else f"  (threshold {v.threshold:.3f})"),
              f"verdict     {v.verdict}" + ("" if v.probability is None else f", probability of the same procedure {v.probability:.2f}"), "",
              "step        in A (s)        in B (s)   agreement"]
-    lines += [f"{r.step:>4}   {r.start_a:5.1f} - {r.end_a:5.1f}   {r.start_b:5.1f} - {r.end_b:5.1f}   {r.agreement:.2f} {'#'*round(20*r.agreement)}" for r in v.steps.itertuples()]
+    for r in v.steps.itertuples():
+        lines.append(f"{r.step:>4}   {r.start_a:5.1f} - {r.end_a:5.1f}   {r.start_b:5.1f} - {r.end_b:5.1f}   {r.agreement:.2f} {'#'*round(20*r.agreement)}".rstrip())
     return "\n".join(lines + [""]*bool(v.warnings) + [f"warning: {w}" for w in v.warnings])
 
 @app.command()
 def verify(
     a:Annotated[Path, typer.Argument(help="First recording.")],
     b:Annotated[Path, typer.Argument(help="Second recording.")],
-    checkpoint:Checkpoint,
+    checkpoint:Checkpoint, # what was trained
     report:Annotated[Path|None, typer.Option(help="Write a page with matrix, blocks, alignment and filmstrips.")]=None,
     frames:Annotated[str, typer.Option(help="Frames in the report: show, blur or none.")]="show",
     steps:Annotated[int|None, typer.Option(help="How many steps to show; the verdict does not depend on it.", callback=_at_least(1))]=None,
     exit_code:Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when the procedures differ.")]=False,
-    as_json:Json=False,
+    as_json:Json=False, # for programs
 )->None:
     """Do two recordings show the same steps in the same order? Distance, verdict, and the steps side by side.
 
@@ -193,14 +198,14 @@ def verify(
     _say(v.to_dict() | dict(report=report and str(report)), verdict_text(v) + (f"\nreport      {report}" if report else ""), as_json)
     if exit_code and v.verdict == "different": raise typer.Exit(1)
 
-# %% ../nbs/60_cli.ipynb #742eafcc
+# %% ../nbs/60_cli.ipynb #c9952a11
 @app.command()
 def evaluate(
     folder:Annotated[Path, typer.Argument(help="A data set: splits/, label_bank.json and videos/, as `cpa render` writes it.")],
-    checkpoint:Checkpoint,
+    checkpoint:Checkpoint, # what was trained
     split:Annotated[str, typer.Option(help="val or test.")]="test",
     out:Annotated[Path|None, typer.Option(help="Write every pair with its distance as CSV.")]=None,
-    as_json:Json=False,
+    as_json:Json=False, # for programs
 )->None:
     """AUC of a checkpoint on the pairs of a data set, with interval and by kind of difference.
 
@@ -221,12 +226,12 @@ def evaluate(
     between = f"[{row.low:.3f}, {row.high:.3f}]" if math.isfinite(row.low) else "(too few videos for an interval)"
     _say(dict(pairs=len(pairs), **row.to_dict()), f"{len(pairs)} pairs\nAUC {row.auc:.3f}  {between}\n{kinds}", as_json)
 
-# %% ../nbs/60_cli.ipynb #0465f5ea
+# %% ../nbs/60_cli.ipynb #378ed90d
 @app.command()
 def calibrate(
     pairs:Annotated[Path, typer.Argument(help="CSV with columns a, b, same (1 or 0); paths are relative to the CSV file.")],
-    checkpoint:Checkpoint,
-    as_json:Json=False,
+    checkpoint:Checkpoint, # what was trained
+    as_json:Json=False, # for programs
 )->None:
     """Set threshold and probability of a checkpoint from your own pairs, videos it was not trained on.
 
