@@ -171,7 +171,8 @@ def verdict_text(
              f"verdict     {v.verdict}" + ("" if v.probability is None else f", probability of the same procedure {v.probability:.2f}"), "",
              "step        in A (s)        in B (s)   agreement"]
     for r in v.steps.itertuples():
-        lines.append(f"{r.step:>4}   {r.start_a:5.1f} - {r.end_a:5.1f}   {r.start_b:5.1f} - {r.end_b:5.1f}   {r.agreement:.2f} {'#'*round(20*r.agreement)}".rstrip())
+        in_a, in_b = f"{r.start_a:5.1f} - {r.end_a:5.1f}", f"{r.start_b:5.1f} - {r.end_b:5.1f}"
+        lines.append(f"{r.step:>4}   {in_a}   {in_b}   {r.agreement:.2f} {'#'*round(20*r.agreement)}".rstrip())
     return "\n".join(lines + [""]*bool(v.warnings) + [f"warning: {w}" for w in v.warnings])
 
 @app.command()

@@ -285,7 +285,8 @@ def _far(name:str, F_rtd:Tensor, ckpt:Checkpoint)->list[str]:
 def _doubts(clips:list[Clip], features:list[Tensor], ckpt:Checkpoint)->list[str]:
     "Reasons to doubt a verdict."
     out = [w for c,F in zip(clips, features, strict=True) for w in _far(c.name, F, ckpt)]
-    out += [f"{c.name} is so short that {n} different frames stand for {ckpt.cfg.n_frames}" for c in clips if (n := len(np.unique(c.times_t))) < ckpt.cfg.n_frames]
+    seen = [len(np.unique(c.times_t)) for c in clips]
+    out += [f"{c.name} is so short that {n} different frames stand for {ckpt.cfg.n_frames}" for c,n in zip(clips, seen, strict=True) if n < ckpt.cfg.n_frames]
     cal, (short, long) = ckpt.calibration, sorted(c.duration for c in clips)
     if cal is None: out.append("this checkpoint has no calibration: the distance has no threshold; run `cpa calibrate`")
     elif cal.n_pairs < 20: out.append(f"threshold and probability rest on {cal.n_pairs} pairs only")
@@ -334,7 +335,8 @@ def verify(
     clips = [read_clip(p, ckpt) for p in (a, b)]
     F = [ckpt.system(to_clips(c.frames_rt)) for c in clips]
     distance = float(exact_distances(ckpt.system, dict(a=F[0], b=F[1]), pd.DataFrame(dict(a=["a"], b=["b"])))[0])
-    if not np.isfinite(distance): raise ValueError(f"verify: need a finite distance; got {distance} for {a} and {b}; look at the two recordings, or train again")
+    if not np.isfinite(distance):
+        raise ValueError(f"verify: need a finite distance; got {distance} for {a} and {b}; look at the two recordings, or train again")
     return _explain(clips, F, distance, ckpt, n_steps)
 
 # %% ../nbs/46_verification.ipynb #1d452bd8

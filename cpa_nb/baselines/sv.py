@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BagDistance', 'UniformFSA', 'DTWDistance', 'CentredDTWDistance', 'DropDTWDistance']
 
-# %% ../../nbs/22_sv_baselines.ipynb #b507e678
+# %% ../../nbs/22_sv_baselines.ipynb #e3d25125
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +14,7 @@ from ..elastic import drop_dtw_distance_torch, dtw_distance_torch
 from ..model import CPADistance, mean_step
 from ..step_mining import uniform_bounds
 
-# %% ../../nbs/22_sv_baselines.ipynb #ac568288
+# %% ../../nbs/22_sv_baselines.ipynb #3573741c
 class BagDistance(nn.Module):
     "Squared distance of the normalised mean features: order cannot matter."
     def forward(self,
@@ -25,7 +25,7 @@ class BagDistance(nn.Module):
         a, b = (nn.functional.normalize(F.mean(1), dim=-1) for F in (F1_btd, F2_bud))
         return (a - b).square().sum(-1)
 
-# %% ../../nbs/22_sv_baselines.ipynb #3e8300ce
+# %% ../../nbs/22_sv_baselines.ipynb #87c7673b
 class UniformFSA(CPADistance):
     "Frame-to-step alignment with K steps of equal length: CPA without the mining (the paper's Table 3, second row)."
     def forward(self,
@@ -35,9 +35,10 @@ class UniformFSA(CPADistance):
         "Eq. 10 on uniform cuts."
         logits = self.logits()
         S1, S2 = (mean_step(F, torch.as_tensor(uniform_bounds(F.shape[1], self.cfg.n_steps), device=F.device).expand(len(F), -1)) for F in (F1_btd, F2_bud))
-        return alignment_distance_torch(log_frame_to_step_torch(F1_btd, S2, logits=logits), log_frame_to_step_torch(F2_bud, S1, logits=logits), start=self.cfg.start)
+        logW12, logW21 = log_frame_to_step_torch(F1_btd, S2, logits=logits), log_frame_to_step_torch(F2_bud, S1, logits=logits)
+        return alignment_distance_torch(logW12, logW21, start=self.cfg.start)
 
-# %% ../../nbs/22_sv_baselines.ipynb #e109061b
+# %% ../../nbs/22_sv_baselines.ipynb #03a8a813
 class DTWDistance(nn.Module):
     "Dynamic time warping on the cosine cost (chapter 06)."
     def forward(self,
