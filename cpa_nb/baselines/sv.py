@@ -5,16 +5,16 @@
 # %% auto #0
 __all__ = ['BagDistance', 'UniformFSA', 'DTWDistance', 'CentredDTWDistance', 'DropDTWDistance']
 
-# %% ../../nbs/22_sv_baselines.ipynb #e3d25125
+# %% ../../nbs/22_sv_baselines.ipynb #6c12f8fe
 import torch
 from torch import Tensor, nn
 
-from ..differentiable import alignment_distance_torch, log_frame_to_step_torch
+from ..differentiable import MinedTorch, relational_matrix_torch, rescore_torch
 from ..elastic import drop_dtw_distance_torch, dtw_distance_torch
-from ..model import CPADistance, mean_step
+from ..model import CPADistance, block_score
 from ..step_mining import uniform_bounds
 
-# %% ../../nbs/22_sv_baselines.ipynb #3573741c
+# %% ../../nbs/22_sv_baselines.ipynb #9fd85241
 class BagDistance(nn.Module):
     "Squared distance of the normalised mean features: order cannot matter."
     def forward(self,
@@ -25,27 +25,26 @@ class BagDistance(nn.Module):
         a, b = (nn.functional.normalize(F.mean(1), dim=-1) for F in (F1_btd, F2_bud))
         return (a - b).square().sum(-1)
 
-# %% ../../nbs/22_sv_baselines.ipynb #87c7673b
+# %% ../../nbs/22_sv_baselines.ipynb #cfee7fb8
 class UniformFSA(CPADistance):
     "Frame-to-step alignment with K steps of equal length: CPA without the mining (the paper's Table 3, second row)."
-    def forward(self,
-        F1_btd:Tensor, # (B,T,d)
-        F2_bud:Tensor, # (B,U,d)
-    )->Tensor: # (B,)
-        "Eq. 10 on uniform cuts."
-        logits = self.logits()
-        S1, S2 = (mean_step(F, torch.as_tensor(uniform_bounds(F.shape[1], self.cfg.n_steps), device=F.device).expand(len(F), -1)) for F in (F1_btd, F2_bud))
-        logW12, logW21 = log_frame_to_step_torch(F1_btd, S2, logits=logits), log_frame_to_step_torch(F2_bud, S1, logits=logits)
-        return alignment_distance_torch(logW12, logW21, start=self.cfg.start)
+    def mine(self,
+        F1_btd:Tensor, # features of the first videos (B,T,d)
+        F2_bud:Tensor, # features of the second videos (B,U,d)
+    )->MinedTorch: # score of the uniform blocks with gradient, and their cuts
+        "Uniform cuts, whatever the videos show; their score by Eq. 2."
+        bounds1, bounds2 = (torch.as_tensor(uniform_bounds(F.shape[1], self.cfg.n_steps), device=F.device).expand(len(F), -1) for F in (F1_btd, F2_bud))
+        M_btu = relational_matrix_torch(F1_btd, F2_bud, logits=self.logits())
+        return MinedTorch(rescore_torch(M_btu, bounds1, bounds2, block_score(self.cfg)), bounds1, bounds2)
 
-# %% ../../nbs/22_sv_baselines.ipynb #03a8a813
+# %% ../../nbs/22_sv_baselines.ipynb #34dde9a4
 class DTWDistance(nn.Module):
     "Dynamic time warping on the cosine cost (chapter 06)."
     def forward(self,
         F1_btd:Tensor, # (B,T,d)
         F2_bud:Tensor, # (B,U,d)
     )->Tensor: # (B,)
-        "Cost of the cheapest monotone path."
+        "Cost of the cheapest monotone path, over the number of frames."
         return dtw_distance_torch(F1_btd, F2_bud)
 
 class CentredDTWDistance(nn.Module):
@@ -54,19 +53,22 @@ class CentredDTWDistance(nn.Module):
         F1_btd:Tensor, # (B,T,d)
         F2_bud:Tensor, # (B,U,d)
     )->Tensor: # (B,)
-        "Cost of the cheapest monotone path, on centred features."
+        "Cost of the cheapest monotone path on centred features, over the number of frames."
         return dtw_distance_torch(F1_btd - F1_btd.mean(1, keepdim=True), F2_bud - F2_bud.mean(1, keepdim=True))
 
+# %% ../../nbs/22_sv_baselines.ipynb #2a658503
 class DropDTWDistance(nn.Module):
     "Drop-DTW both ways (chapter 06): frames may be dropped at a price set by this pair's own similarities."
     def __init__(self,
-        keep:float=.3, # share of frame pairs cheaper than a drop (Drop-DTW's keep percentile)
+        keep:float=.3, # share of frame pairs better than a drop (Drop-DTW's keep percentile)
     ):
         super().__init__()
+        if not 0 <= keep <= 1: raise ValueError(f"DropDTWDistance: need keep in 0..1; got {keep}; 0.3 is usual")
         self.keep = keep
+
     def forward(self,
         F1_btd:Tensor, # (B,T,d)
         F2_bud:Tensor, # (B,U,d)
     )->Tensor: # (B,)
-        "Mean of the two one-sided costs."
+        "Mean of the two one-sided costs, each over its number of columns."
         return drop_dtw_distance_torch(F1_btd, F2_bud, self.keep)
