@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['app', 'Json', 'Quiet', 'Checkpoint', 'plain', 'run', 'main', 'render', 'demo', 'train', 'verdict_text', 'verify',
-           'evaluate', 'calibrate']
+           'evaluate', 'calibrate', 'table']
 
 # %% ../nbs/60_cli.ipynb #09fd10ce
 import json
 import math
+import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -243,3 +244,27 @@ def calibrate(
     from cpa_nb.verification import calibrate_on_files
     cal = calibrate_on_files(pairs, checkpoint)
     _say(cal._asdict(), f"threshold   {cal.threshold:.3f}, from {cal.source}; saved in {checkpoint}", as_json)
+
+# %% ../nbs/60_cli.ipynb #table0001
+@app.command()
+def table(
+    which:Annotated[str, typer.Argument(help="rendered: worlds of the small preset; precog: real people, needs CPA_DATA.")],
+    methods:Annotated[str, typer.Option(help="Rows to run, comma-separated.")]="recommended,paper,uniform,dtw,drop_dtw,bag",
+    seeds:Annotated[str, typer.Option(help="Comma-separated; each is a world, or a draw of people. Those of the book if left out.")]="",
+    work:Annotated[Path, typer.Option(help="Rendered worlds and training states.")]=Path("runs"),
+    results:Annotated[Path, typer.Option(help="Records; a row that has one is not run again.")]=Path("data/results"),
+    quiet:Quiet=False, as_json:Json=False,
+)->None:
+    """Run what has no record yet, then print the table of sequence verification.
+
+    Example: cpa table rendered --methods recommended,bag --seeds 1
+    """
+    from cpa_nb.experiments import SVConfig, read_records, sv, sv_rows, sv_table, sv_tables
+    if which not in sv_tables: raise ValueError(f"table: need one of {', '.join(sv_tables)}; got {which!r}")
+    data, all_seeds, steps = sv_tables[which]
+    folder = os.environ.get("CPA_DATA")
+    for seed in [int(s) for s in seeds.split(",")] if seeds else all_seeds:
+        for method in methods.split(","):
+            sv(SVConfig(method, data, seed, steps), work, results, Path(folder)/"precog" if folder else None, progress=not quiet)
+    rows = sv_table(read_records(results, data), sv_rows)
+    _say(dict(table=rows.to_dict("records")), rows.round(1).to_string(index=False), as_json)
