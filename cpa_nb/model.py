@@ -168,7 +168,8 @@ class Network(nn.Module):
         dim:int=64, # width of the frame features
     ):
         super().__init__()
-        if not isinstance(encoder, Encoder): raise ValueError(f"Network: the encoder must have its width as dim; got a {type(encoder).__name__} without; set it")
+        if not isinstance(encoder, Encoder):
+            raise ValueError(f"Network: the encoder must have its width as dim; got a {type(encoder).__name__} without; set it")
         if min(n_classes, n_frames) < 1: raise ValueError(f"Network: need n_classes and n_frames >= 1; got {n_classes} and {n_frames}; count both")
         self.encoder, self.n_frames, self.dim = encoder, n_frames, dim
         self.over_time = nn.Sequential(nn.Conv1d(encoder.dim, dim, 3, padding=1), nn.ReLU(), nn.Conv1d(dim, dim, 1))
