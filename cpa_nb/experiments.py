@@ -6,7 +6,7 @@
 __all__ = ['Builder', 'methods', 'sv_tables', 'sv_rows', 'SVConfig', 'rival', 'load_data', 'frame_shape', 'record_path',
            'read_record', 'mined_steps', 'sv', 'read_records', 'sv_table', 'mining_rows']
 
-# %% ../nbs/40_experiments.ipynb #f00487ce
+# %% ../nbs/40_experiments.ipynb #b6bd8048
 import json
 import platform
 import subprocess
@@ -32,17 +32,17 @@ from .model import Network, System, block_score, build_cpa, paper, recommended
 from .step_mining import mean_score
 from .training import TrainConfig, fit, pair_batches, write_json
 
-# %% ../nbs/40_experiments.ipynb #924655c9
+# %% ../nbs/40_experiments.ipynb #c97dd55f
 @dataclass(frozen=True)
 class SVConfig:
     "One row of a sequence verification table."
     method:str = "recommended" # a name in `methods`
     data:str = "small" # a preset of the rendered world, or "precog"
     seed:int = 0 # of the world (or the choice of people), the initial weights and the batches
-    steps:int = 800 # optimiser steps (ours; the paper trains for 60 epochs)
+    steps:int = 800 # optimiser steps (ours; the paper does not say)
     lr:float = 1e-3 # of Adam (ours)
 
-# %% ../nbs/40_experiments.ipynb #dcef1a6d
+# %% ../nbs/40_experiments.ipynb #ee880499
 Builder = Callable[[tuple[int,...],int,int], System]
 
 def rival(
@@ -69,7 +69,7 @@ methods:dict[str,Builder] = {
     "drop_dtw": rival(DropDTWDistance, (1., 0., 0., 1.), 8.),
 }
 
-# %% ../nbs/40_experiments.ipynb #8194a822
+# %% ../nbs/40_experiments.ipynb #68a565b5
 def load_data(
     cfg:SVConfig, # names the data and the seed
     work:Path, # where rendered worlds are kept
@@ -92,7 +92,7 @@ def frame_shape(
     if data.source is None: raise ValueError(f"frame_shape: {data.name} was read without frames; give a backend to read_sv")
     return tuple(data.source.load(data.source.ids[0], [0]).shape[1:])
 
-# %% ../nbs/40_experiments.ipynb #ca3216ae
+# %% ../nbs/40_experiments.ipynb #4c568f1e
 def _summary(pairs:pd.DataFrame, names:list[str], n:int=400)->dict[str,Any]:
     "AUC, resampled AUCs and AUC by kind of each distance column."
     draws = bootstrap_draws(pairs, names, n=n, seed=0)
@@ -100,11 +100,12 @@ def _summary(pairs:pd.DataFrame, names:list[str], n:int=400)->dict[str,Any]:
 
 def _environment()->dict[str,Any]:
     "What a number may depend on besides its configuration."
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    where = Path(__file__).parent if "__file__" in globals() else Path()
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=where).stdout.strip()
     return dict(commit=commit, python=platform.python_version(), machine=platform.machine(), threads=torch.get_num_threads(),
                 versions={p: version(p) for p in ("torch", "numpy", "numba", "av")})
 
-# %% ../nbs/40_experiments.ipynb #211484f1
+# %% ../nbs/40_experiments.ipynb #c5ef0001
 def record_path(
     results:Path, # data/results
     cfg:SVConfig, # of the row
@@ -149,7 +150,7 @@ def sv(
     before = mined_steps(system, data)
     train = TrainConfig(steps=cfg.steps, steps_per_epoch=100, lr=cfg.lr, seed=cfg.seed)
     folder = Path(work)/"training"/f"{cfg.data}-{cfg.method}-s{cfg.seed}"
-    history = fit(system, pair_batches(data, recommended.n_frames, train.batch, cfg.seed), train, folder, progress=progress)
+    history = fit(system, pair_batches(data, recommended.n_frames, train.batch, cfg.seed), train, folder, progress=progress, about=dict(method=cfg.method))
     distances = {"own": system.distance, "DTW": DTWDistance(), "Drop-DTW": DropDTWDistance(), "bag": BagDistance()}
     pairs = evaluate_pairs(system, data, "test", distances)
     sizes = dict(name=data.name, test_pairs=len(pairs), test_videos=len(data.splits["test"]), train_videos=len(data.splits["train"]))
@@ -160,7 +161,7 @@ def sv(
     write_json(path, record)
     return record
 
-# %% ../nbs/40_experiments.ipynb #629ef178
+# %% ../nbs/40_experiments.ipynb #b1192e5a
 def read_records(
     results:Path, # data/results
     data:str, # "small" or "precog"
@@ -172,28 +173,35 @@ def _mean_draws(records:list[dict[str,Any]], name:str)->np.ndarray:
     "Resampled AUCs, averaged over seeds: worlds are independent, so draw i of one may stand beside draw i of another."
     return np.mean([r["distances"][name]["draws"] for r in records], 0)
 
+def _difference(some:dict[int,Any], name:str, base:dict[int,Any], base_name:str)->dict[str,float]:
+    "Difference to the reference on the seeds that both have, with its paired interval; NaN where they share none."
+    both = sorted(set(some) & set(base))
+    if not both: return dict(difference=np.nan, difference_low=np.nan, difference_high=np.nan)
+    one, two = [some[s] for s in both], [base[s] for s in both]
+    value = np.mean([r["distances"][name]["auc"] for r in one]) - np.mean([r["distances"][base_name]["auc"] for r in two])
+    low, high = np.nanquantile(_mean_draws(one, name) - _mean_draws(two, base_name), [.025, .975])
+    return dict(difference=float(value), difference_low=float(low), difference_high=float(high))
+
 def sv_table(
     records:list[dict[str,Any]], # of one data set
     rows:Iterable[tuple[str,str,str]], # (what to call it, method, distance)
     reference:tuple[str,str]=("recommended", "own"), # what the differences are taken against
 )->pd.DataFrame: # AUC x 100: mean, sd over seeds, interval, difference to the reference with interval, each kind
     "One row a method: means over seeds, intervals by resampling tasks and videos."
-    by = {m: [r for r in records if r["config"]["method"] == m] for m in {r["config"]["method"] for r in records}}
-    ref = _mean_draws(by[reference[0]], reference[1])
-    own = np.mean([r["distances"][reference[1]]["auc"] for r in by[reference[0]]])
+    by = {m: {r["config"]["seed"]: r for r in records if r["config"]["method"] == m} for m in {r["config"]["method"] for r in records}}
+    base = by.get(reference[0], {})
     out = []
     for label, method, name in rows:
-        some = by.get(method, [])
+        some = by.get(method, {})
         if not some: continue
-        aucs, draws = np.array([r["distances"][name]["auc"] for r in some]), _mean_draws(some, name)
-        (low, high), (d_low, d_high) = (np.nanquantile(x, [.025, .975]) for x in (draws, draws - ref))
-        row = dict(method=label, seeds=len(some), auc=aucs.mean(), sd=aucs.std(ddof=1) if len(aucs) > 1 else np.nan, low=low, high=high,
-                   difference=aucs.mean() - own, difference_low=d_low, difference_high=d_high)
-        out.append(row | pd.DataFrame([r["distances"][name]["kinds"] for r in some]).mean().to_dict())
+        aucs, draws = np.array([r["distances"][name]["auc"] for r in some.values()]), _mean_draws(list(some.values()), name)
+        row = dict(method=label, seeds=len(some), auc=aucs.mean(), sd=aucs.std(ddof=1) if len(aucs) > 1 else np.nan)
+        row |= dict(zip(("low", "high"), np.nanquantile(draws, [.025, .975]), strict=True))
+        out.append(row | _difference(some, name, base, reference[1]) | pd.DataFrame([r["distances"][name]["kinds"] for r in some.values()]).mean().to_dict())
     table = pd.DataFrame(out)
     return table.assign(**{c: 100*table[c] for c in table.columns if c not in ("method", "seeds")})
 
-# %% ../nbs/40_experiments.ipynb #795852bd
+# %% ../nbs/40_experiments.ipynb #7abac21d
 sv_tables = dict(rendered=("small", (1, 2, 3), 800), precog=("precog", tuple(range(8)), 400)) # what to call it -> data, seeds, steps
 
 sv_rows = (("CPA, recommended", "recommended", "own"), ("CPA, as printed", "paper", "own"), ("uniform steps + FSA", "uniform", "own"), ("DTW", "dtw", "own"),

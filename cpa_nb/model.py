@@ -58,7 +58,7 @@ step_features:dict[str,Callable[[Tensor,Tensor],Tensor]] = dict(random=random_st
 @dataclass(frozen=True)
 class CPAConfig:
     "Every choice the model makes; `paper` and `recommended` are the two named ones."
-    n_frames:int = 16 # T, frames sampled from a video (paper 4.1)
+    n_frames:int = 16 # T, frames sampled from a video (paper 4.4)
     n_steps:int = 12 # K, blocks of the mining (paper: 13 on CSV)
     dim:int = 64 # width of the frame features
     similarity:str = "cosine" # "dot": F1 F2^T / sqrt(d), the paper; "cosine": learned scale times cosine, ours

@@ -35,7 +35,7 @@ from .model import Batch
 @dataclass(frozen=True)
 class TrainConfig:
     "Everything the loop decides; the model is none of its business."
-    steps:int = 600 # optimiser steps in all
+    steps:int = 800 # optimiser steps in all
     steps_per_epoch:int = 50 # a checkpoint and a validation after so many
     batch:int = 8 # positive pairs in a step (paper 4.1)
     lr:float = 1e-3 # AdamW, cosine decay to 1 % (ours)
@@ -261,6 +261,8 @@ def _resume(folder:Path, model:nn.Module, opt:torch.optim.Optimizer, run:dict[st
     if other:
         now = {k: run["train"].get(k) for k in other}
         raise ValueError(f"fit: need the settings that {folder} was trained with, {other}; got {now}; choose another folder or the same settings")
+    if meta["model"] != run["model"]:
+        raise ValueError(f"fit: need the model that {folder} was trained with, {meta['model']}; got {run['model']}; choose another folder or the same model")
     if meta["data"] != run["data"]:
         raise ValueError(f"fit: need the data that {folder} was trained with; got another first batch; choose another folder or the same data")
     changed = [f"{k} {meta[k]} before, {run[k]} now" for k in ("device", "threads", "torch") if meta[k] != run[k]]
@@ -304,12 +306,14 @@ def fit(
     validate:Callable[[Any],float]|None=None, # model -> number, higher is better; on validation data, never on test data
     device:str="cpu", # or "cuda"
     progress:bool=True, # a bar
+    about:dict[str,Any]|None=None, # what else makes the model what it is; a run goes on only where it is the same
 )->pd.DataFrame: # one row an epoch: step, loss_<term>..., valid
     "Train, or go on where a former call was stopped; the model is left in its last state, in evaluation mode."
     folder = Path(folder)
     model.to(device)
     opt = torch.optim.AdamW(model.parameters(), lr=cfg.lr, weight_decay=cfg.weight_decay)
-    run = dict(train=asdict(cfg), data=batch_digest(batch_at(0)), device=str(device), threads=torch.get_num_threads(), torch=torch.__version__)
+    run = dict(train=asdict(cfg), model=json.loads(json.dumps(about or {})), data=batch_digest(batch_at(0)), device=str(device),
+               threads=torch.get_num_threads(), torch=torch.__version__)
     rows = _resume(folder, model, opt, run)
     start = rows[-1]["step"] if rows else 0
     with closing(_tensorboard(folder, start)) as writer, tqdm(total=cfg.steps, initial=start, desc="train", disable=not progress, file=sys.stderr) as bar:

@@ -214,7 +214,8 @@ def learn(
     system = build_cpa(cfg, shape, len(data.classes), train.seed)
     has_val = "val" in data.pairs and data.pairs["val"].same.nunique() == 2
     valid:Any = validator(data, cfg.n_frames) if has_val else None
-    fit(system, pair_batches(data, cfg.n_frames, train.batch, train.seed), train, folder/"train", valid, progress=progress)
+    batches, what = pair_batches(data, cfg.n_frames, train.batch, train.seed), dict(config=asdict(cfg), classes=data.classes)
+    fit(system, batches, train, folder/"train", valid, progress=progress, about=what)
     if has_val:
         best = load_state(folder/"train", "best")[0]
         system.load_state_dict({k.removeprefix("model."): v for k,v in best.items()})
@@ -277,15 +278,17 @@ class Verdict(NamedTuple):
         return dict(a=self.a, b=self.b, distance=self.distance, verdict=self.verdict, probability=self.probability, threshold=self.threshold,
                     warnings=self.warnings, steps=self.steps.to_dict("records"))
 
-def _far(name:str, F_rtd:Tensor, ckpt:Checkpoint)->list[str]:
-    "A warning for a recording unlike the model's own."
+def _far(clip:Clip, F_rtd:Tensor, ckpt:Checkpoint)->list[str]:
+    "A warning for a recording unlike the model's own, or in which nothing happens."
+    x = clip.frames_rt[1].astype(np.float32)
+    if x.ndim == 4 and np.abs(np.diff(x, axis=0)).mean() < .5: return [f"nothing moves in {clip.name}: there are no steps to compare"]
     if ckpt.domain is None or (far := domain_distance(F_rtd, ckpt.domain)) <= ckpt.domain.far: return []
-    return [f"{name} looks unlike the videos this model was trained on ({ckpt.about.get('data', 'unknown')}; {far:.1f} against at most {ckpt.domain.far:.1f}): "
-            "do not trust the probability"]
+    return [f"{clip.name} looks unlike the videos this model was trained on ({ckpt.about.get('data', 'unknown')}; {far:.1f} against at most {ckpt.domain.far:.1f}): "
+            "no probability can be given"]
 
 def _doubts(clips:list[Clip], features:list[Tensor], ckpt:Checkpoint)->list[str]:
     "Reasons to doubt a verdict."
-    out = [w for c,F in zip(clips, features, strict=True) for w in _far(c.name, F, ckpt)]
+    out = [w for c,F in zip(clips, features, strict=True) for w in _far(c, F, ckpt)]
     T = ckpt.cfg.n_frames
     out += [f"{c.name} is so short that {n} different frames stand for {T}" for c in clips if (n := len(np.unique(c.times_t))) < T]
     cal, (short, long) = ckpt.calibration, sorted(c.duration for c in clips)
@@ -310,15 +313,23 @@ def _explain(clips:list[Clip], F:list[Tensor], distance:float, ckpt:Checkpoint, 
     p = model.pair(F1, F2)
     M, N = (relational_matrix_torch(x, y, logits=model.logits())[0].numpy() for x,y in ((F1, F2), (F2, F1)))
     one, two, steps = _step_table(.5*(M + N.T), M, N, clips, n_steps)
-    prob = probability_same(distance, cal) if cal else None
-    verdict = "uncalibrated" if cal is None else "same" if distance <= cal.threshold else "different"
-    warn = _doubts(clips, F, ckpt)
+    warn, strange = _doubts(clips, F, ckpt), any(_far(c, f, ckpt) for c,f in zip(clips, F, strict=True))
+    prob = probability_same(distance, cal) if cal and not strange else None
+    verdict = "uncalibrated" if prob is None or cal is None else "same" if distance <= cal.threshold else "different"
+    if prob is not None and .4 < prob < .6: warn.append("undecided: pairs of one procedure and pairs of two are both found at this distance")
     frames = [c.frames_rt[1] if c.frames_rt.ndim == 5 else None for c in clips]
     W12, W21, fine1, fine2 = (x[0].numpy() for x in (p.log_W12_btk.exp(), p.log_W21_buk.exp(), p.bounds1, p.bounds2))
     view = PairView(clips[0].name, clips[1].name, M, W12, W21, fine1, fine2, one, two,
                     clips[0].times_t, clips[1].times_t, clips[0].duration, clips[1].duration, frames[0], frames[1], distance,
                     cal.threshold if cal else np.nan, np.nan if prob is None else prob, verdict, warn, steps)
     return Verdict(clips[0].name, clips[1].name, distance, verdict, prob, cal.threshold if cal else None, warn, steps, view)
+
+def _names(a:Path, b:Path)->tuple[str,str]:
+    "The last parts of both paths, as many as it takes to tell them apart."
+    for n in range(1, max(len(a.parts), len(b.parts))):
+        one, two = "/".join(a.parts[-n:]), "/".join(b.parts[-n:])
+        if one != two: return one, two
+    return a.name, b.name
 
 @torch.no_grad()
 def verify(
@@ -333,7 +344,7 @@ def verify(
     n_steps = min(ckpt.about.get("shown_steps", 6), ckpt.cfg.n_frames) if n_steps is None else n_steps
     if not 1 <= n_steps <= ckpt.cfg.n_frames:
         raise ValueError(f"verify: need 1 to {ckpt.cfg.n_frames} steps to show; got {n_steps}; the verdict does not depend on it")
-    clips = [read_clip(p, ckpt) for p in (a, b)]
+    clips = [read_clip(p, ckpt)._replace(name=name) for p,name in zip((a, b), _names(Path(a), Path(b)), strict=True)]
     F = [ckpt.system(to_clips(c.frames_rt)) for c in clips]
     distance = float(exact_distances(ckpt.system, dict(a=F[0], b=F[1]), pd.DataFrame(dict(a=["a"], b=["b"])))[0])
     if not np.isfinite(distance):

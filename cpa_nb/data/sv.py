@@ -484,6 +484,7 @@ def read_procedure_folders(
                          f"got {groups.size().to_dict()} in {folder}; add videos or remove the folder")
     if not 0 <= val_fraction < 1: raise ValueError(f"read_procedure_folders: need val_fraction in [0, 1); got {val_fraction}; 0.2 is usual")
     rng,held = np.random.default_rng(seed),set()
+    if sum(len(ids) >= 4 for ids in usable.values()) < 2: val_fraction = 0.  # pairs of two procedures need two that can spare videos
     for ids in usable.values():
         n = min(max(2, round(val_fraction*len(ids))), len(ids)-2) if val_fraction else 0
         if n >= 2: held |= set(rng.permutation(ids)[:n].tolist())
