@@ -6,7 +6,7 @@
 __all__ = ['Builder', 'methods', 'sv_tables', 'sv_rows', 'SVConfig', 'rival', 'load_data', 'frame_shape', 'record_path',
            'read_record', 'mined_steps', 'sv', 'read_records', 'sv_table', 'mining_rows']
 
-# %% ../nbs/40_experiments.ipynb #ef69876a
+# %% ../nbs/40_experiments.ipynb #f00487ce
 import json
 import platform
 import subprocess
@@ -32,7 +32,7 @@ from .model import Network, System, block_score, build_cpa, paper, recommended
 from .step_mining import mean_score
 from .training import TrainConfig, fit, pair_batches, write_json
 
-# %% ../nbs/40_experiments.ipynb #8cde904b
+# %% ../nbs/40_experiments.ipynb #924655c9
 @dataclass(frozen=True)
 class SVConfig:
     "One row of a sequence verification table."
@@ -42,7 +42,7 @@ class SVConfig:
     steps:int = 800 # optimiser steps (ours; the paper trains for 60 epochs)
     lr:float = 1e-3 # of Adam (ours)
 
-# %% ../nbs/40_experiments.ipynb #c5759122
+# %% ../nbs/40_experiments.ipynb #dcef1a6d
 Builder = Callable[[tuple[int,...],int,int], System]
 
 def rival(
@@ -69,7 +69,7 @@ methods:dict[str,Builder] = {
     "drop_dtw": rival(DropDTWDistance, (1., 0., 0., 1.), 8.),
 }
 
-# %% ../nbs/40_experiments.ipynb #81d56e48
+# %% ../nbs/40_experiments.ipynb #8194a822
 def load_data(
     cfg:SVConfig, # names the data and the seed
     work:Path, # where rendered worlds are kept
@@ -92,7 +92,7 @@ def frame_shape(
     if data.source is None: raise ValueError(f"frame_shape: {data.name} was read without frames; give a backend to read_sv")
     return tuple(data.source.load(data.source.ids[0], [0]).shape[1:])
 
-# %% ../nbs/40_experiments.ipynb #812f84b4
+# %% ../nbs/40_experiments.ipynb #ca3216ae
 def _summary(pairs:pd.DataFrame, names:list[str], n:int=400)->dict[str,Any]:
     "AUC, resampled AUCs and AUC by kind of each distance column."
     draws = bootstrap_draws(pairs, names, n=n, seed=0)
@@ -104,7 +104,7 @@ def _environment()->dict[str,Any]:
     return dict(commit=commit, python=platform.python_version(), machine=platform.machine(), threads=torch.get_num_threads(),
                 versions={p: version(p) for p in ("torch", "numpy", "numba", "av")})
 
-# %% ../nbs/40_experiments.ipynb #9e2693d7
+# %% ../nbs/40_experiments.ipynb #211484f1
 def record_path(
     results:Path, # data/results
     cfg:SVConfig, # of the row
@@ -139,6 +139,7 @@ def sv(
     progress:bool=True, # bars
 )->dict[str,Any]: # the record, read back if it is there
     "Run one row of a sequence verification table, or read its record."
+    if cfg.method not in methods: raise ValueError(f"sv: need a method of {', '.join(methods)}; got {cfg.method!r}")
     path = record_path(results, cfg)
     if path.exists(): return read_record(path, cfg)
     start = time.perf_counter()
@@ -159,7 +160,7 @@ def sv(
     write_json(path, record)
     return record
 
-# %% ../nbs/40_experiments.ipynb #8f7773eb
+# %% ../nbs/40_experiments.ipynb #629ef178
 def read_records(
     results:Path, # data/results
     data:str, # "small" or "precog"
@@ -192,7 +193,7 @@ def sv_table(
     table = pd.DataFrame(out)
     return table.assign(**{c: 100*table[c] for c in table.columns if c not in ("method", "seeds")})
 
-# %% ../nbs/40_experiments.ipynb #7adefb99
+# %% ../nbs/40_experiments.ipynb #795852bd
 sv_tables = dict(rendered=("small", (1, 2, 3), 800), precog=("precog", tuple(range(8)), 400)) # what to call it -> data, seeds, steps
 
 sv_rows = (("CPA, recommended", "recommended", "own"), ("CPA, as printed", "paper", "own"), ("uniform steps + FSA", "uniform", "own"), ("DTW", "dtw", "own"),
@@ -205,10 +206,11 @@ def mining_rows(
 )->pd.DataFrame: # one row per (trained or not, block score): means over seeds, in percent but for `largest_block`
     "How well mined steps agree with true ones, before and after training, beside uniform cuts."
     some = [r["mining"] for r in records if r["config"]["method"] == method and r["mining"]["before"]]
+    percent = ["accuracy", "uniform_accuracy", "boundary_f1", "uniform_boundary_f1"]
     out = []
     for when in ("before", "after"):
         for rule in ("paper", "recommended"):
             m = pd.DataFrame([r[when][rule] for r in some])
-            out.append({"training": when, "block score": rule, "seeds": len(m), **{c: 100*m[c].mean() for c in ("accuracy", "uniform_accuracy", "boundary_f1", "uniform_boundary_f1")},
-                        "accuracy sd": 100*m["accuracy"].std(), "largest_block": m["largest_block"].mean()})
+            row = {"training": when, "block score": rule, "seeds": len(m), **(100*m[percent].mean()).to_dict()}
+            out.append(row | {"accuracy sd": 100*m["accuracy"].std(), "largest_block": m["largest_block"].mean()})
     return pd.DataFrame(out)

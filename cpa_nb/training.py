@@ -6,7 +6,7 @@
 __all__ = ['TrainConfig', 'learning_rate', 'jitter', 'pair_batches', 'Trainable', 'train_step', 'write_text', 'write_json',
            'save_state', 'load_state', 'train_epoch', 'batch_digest', 'fit']
 
-# %% ../nbs/31_training.ipynb #8136c18d
+# %% ../nbs/31_training.ipynb #599dcea8
 import hashlib
 import json
 import math
@@ -31,7 +31,7 @@ from .data.sv import SVSet
 from .data.video import train_indices
 from .model import Batch
 
-# %% ../nbs/31_training.ipynb #18e353d2
+# %% ../nbs/31_training.ipynb #c588bec6
 @dataclass(frozen=True)
 class TrainConfig:
     "Everything the loop decides; the model is none of its business."
@@ -50,7 +50,7 @@ class TrainConfig:
         for holds, text in rules:
             if not holds: raise ValueError(f"TrainConfig: need {text}; got {self}")
 
-# %% ../nbs/31_training.ipynb #f1d7eb0a
+# %% ../nbs/31_training.ipynb #76f68da3
 def learning_rate(
     step:int, # 0 <= step < cfg.steps
     cfg:TrainConfig, # lr and steps
@@ -59,7 +59,7 @@ def learning_rate(
     warm = max(1, cfg.steps//20)
     return cfg.lr*min(1., (step + 1)/warm)*(.01 + .99*.5*(1 + math.cos(math.pi*step/cfg.steps)))
 
-# %% ../nbs/31_training.ipynb #22ac170d
+# %% ../nbs/31_training.ipynb #60c8a73f
 def jitter(
     frames:np.ndarray, # uint8 clip (T,H,W,3)
     rng:np.random.Generator, # source of randomness
@@ -78,15 +78,15 @@ def jitter(
     for c in range(3): out[..., c] = np.take(table[c], out[..., c])
     return out
 
-# %% ../nbs/31_training.ipynb #3434b511
+# %% ../nbs/31_training.ipynb #d274e76b
 def _load_clip(
-    data:SVSet, # its source gives the frames
+    source:Any, # has n_frames(id) and load(id, indices)
     id:str, # video
     n_frames:int, # T
     rng:np.random.Generator, # chooses frames and augmentation
 )->np.ndarray: # (T,H,W,3) uint8 or (T,n)
     "T random frames of a video in order, jittered if they are pictures."
-    x = data.source.load(id, train_indices(data.source.n_frames(id), n_frames, rng))
+    x = source.load(id, train_indices(source.n_frames(id), n_frames, rng))
     return jitter(x, rng) if x.ndim == 4 else x
 
 def pair_batches(
@@ -96,21 +96,22 @@ def pair_batches(
     seed:int=0, # with the step number, decides everything
 )->Callable[[int],Batch]: # step -> batch (ours)
     "Positive pairs of training videos; procedures of one task stand together, so that the batch holds hard negatives."
+    if data.source is None: raise ValueError(f"pair_batches: need frames; {data.name} was read as lists alone; give read_sv a backend")
     groups = {label: g.id.tolist() for label,g in data.splits["train"].groupby("label") if len(g) > 1}
     if len(groups) < 2: raise ValueError(f"pair_batches: need two procedures with two training videos each; got {len(groups)}; add videos")
     tasks:dict[str,list[str]] = {}
     for label in groups: tasks.setdefault(label.split(".")[0], []).append(label)
-    number = data.class_index
+    number, source = data.class_index, data.source
     def at(step:int)->Batch:
         rng = np.random.default_rng([seed, step])
         order = [label for t in rng.permutation(list(tasks)) for label in rng.permutation(tasks[t])]
         chosen = order[:batch]
         two = [rng.choice(groups[label], 2, replace=False) for label in chosen]
-        x1, x2 = (np.stack([_load_clip(data, str(p[i]), n_frames, rng) for p in two]) for i in (0, 1))
+        x1, x2 = (np.stack([_load_clip(source, str(p[i]), n_frames, rng) for p in two]) for i in (0, 1))
         return Batch(to_clips(x1), to_clips(x2), torch.tensor([number[label] for label in chosen]))
     return at
 
-# %% ../nbs/31_training.ipynb #e0b086f3
+# %% ../nbs/31_training.ipynb #9ed47e16
 class Trainable(Protocol):
     "All the loop asks of a model, which is also an `nn.Module`."
     def losses(self, batch:Batch)->dict[str,Tensor]: ...
@@ -137,7 +138,7 @@ def train_step(
     opt.step()
     return values
 
-# %% ../nbs/31_training.ipynb #39d6c0d2
+# %% ../nbs/31_training.ipynb #6f9faa3b
 def _swing(part:Path, path:Path)->None:
     "Make a finished file the one of this name, in one piece; its bytes reach the disk first."
     with open(part, "rb") as f: os.fsync(f.fileno())
@@ -180,7 +181,7 @@ def _sweep(folder:Path, name:str, keep:str)->None:
     for old in folder.glob(f"{name}-*.safetensors"):
         if old.name != keep: old.unlink()
 
-# %% ../nbs/31_training.ipynb #e6bc2471
+# %% ../nbs/31_training.ipynb #7bda4a72
 def load_state(
     folder:Path, # where
     name:str="last", # which pointer
@@ -198,7 +199,7 @@ def load_state(
         raise ValueError(f"load_state: {file} was changed or cut short since it was saved; restore it")
     return load_file(file), meta
 
-# %% ../nbs/31_training.ipynb #7bd6a65d
+# %% ../nbs/31_training.ipynb #e82f89c5
 def _pack(model:nn.Module, opt:torch.optim.Optimizer)->dict[str,Tensor]:
     "Weights, buffers and moments under flat names."
     out = {f"model.{k}": v for k,v in model.state_dict().items()}
@@ -220,7 +221,7 @@ def _unpack(tensors:dict[str,Tensor], model:nn.Module, opt:torch.optim.Optimizer
         for k,v in s.items():
             if v.shape == p.shape: s[k] = torch.empty_like(p).copy_(v)
 
-# %% ../nbs/31_training.ipynb #385f952c
+# %% ../nbs/31_training.ipynb #c513f366
 def train_epoch(
     model:nn.Module, # has `losses`
     opt:torch.optim.Optimizer, # its optimiser
@@ -240,7 +241,7 @@ def train_epoch(
         if bar is not None: bar.update()
     return dict(step=last, **{f"loss_{k}": v/(last - first) for k,v in sums.items()})
 
-# %% ../nbs/31_training.ipynb #26527240
+# %% ../nbs/31_training.ipynb #25dc2bb1
 def batch_digest(
     batch:Batch, # any
 )->str: # sha256, 64 hexadecimal digits
@@ -257,7 +258,8 @@ def _resume(folder:Path, model:nn.Module, opt:torch.optim.Optimizer, run:dict[st
     if other:
         now = {k: run["train"].get(k) for k in other}
         raise ValueError(f"fit: need the settings that {folder} was trained with, {other}; got {now}; choose another folder or the same settings")
-    if meta["data"] != run["data"]: raise ValueError(f"fit: need the data that {folder} was trained with; got another first batch; choose another folder or the same data")
+    if meta["data"] != run["data"]:
+        raise ValueError(f"fit: need the data that {folder} was trained with; got another first batch; choose another folder or the same data")
     changed = [f"{k} {meta[k]} before, {run[k]} now" for k in ("device", "threads", "torch") if meta[k] != run[k]]
     if changed: warnings.warn(f"fit: {', '.join(changed)}: the result may differ in the last bits from an uninterrupted run", stacklevel=3)
     _unpack(tensors, model, opt)
@@ -265,7 +267,7 @@ def _resume(folder:Path, model:nn.Module, opt:torch.optim.Optimizer, run:dict[st
     if (folder/"best.json").exists(): _sweep(folder, "best", load_state(folder, "best")[1]["weights"])
     return meta["history"]
 
-# %% ../nbs/31_training.ipynb #ae797b96
+# %% ../nbs/31_training.ipynb #18e8ff24
 def _valid(rows:list[dict[str,Any]])->list[float]: return [r["valid"] for r in rows if "valid" in r]
 
 def _finished(rows:list[dict[str,Any]], cfg:TrainConfig)->bool:
@@ -290,7 +292,7 @@ def _keep(folder:Path, model:nn.Module, opt:torch.optim.Optimizer, rows:list[dic
         save_state(folder, "best", {f"model.{k}": v for k,v in model.state_dict().items()}, meta)
     save_state(folder, "last", _pack(model, opt), meta)
 
-# %% ../nbs/31_training.ipynb #9e04830e
+# %% ../nbs/31_training.ipynb #ec05b799
 def fit(
     model:nn.Module, # has `losses(batch)`
     batch_at:Callable[[int],Batch], # step -> batch
@@ -312,7 +314,8 @@ def fit(
             row = train_epoch(model, opt, batch_at, cfg, rows[-1]["step"] if rows else 0, device, bar)
             model.eval()
             if validate: row["valid"] = float(validate(model))
-            if not math.isfinite(row.get("valid", 0.)): raise FloatingPointError(f"fit: need a finite validation; got {row['valid']} after step {row['step']}; look at `validate`")
+            if not math.isfinite(row.get("valid", 0.)):
+                raise FloatingPointError(f"fit: need a finite validation; got {row['valid']} after step {row['step']}; look at `validate`")
             rows.append(row)
             _keep(folder, model, opt, rows, run, writer)
             bar.set_postfix({k: f"{v:.3f}" for k,v in row.items() if k != "step"})
