@@ -6,7 +6,7 @@
 __all__ = ['app', 'Json', 'Quiet', 'Checkpoint', 'plain', 'run', 'main', 'render', 'demo', 'train', 'verdict_text', 'verify',
            'evaluate', 'calibrate', 'table']
 
-# %% ../nbs/60_cli.ipynb #745de722
+# %% ../nbs/60_cli.ipynb #09fd10ce
 import json
 import math
 import os
@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 import typer
 
-# %% ../nbs/60_cli.ipynb #75eca635
+# %% ../nbs/60_cli.ipynb #a9b3d88f
 def plain(
     x:Any, # numbers, texts, paths, lists, dicts, NumPy values
 )->Any: # what strict JSON can hold: NaN and infinity become None (ours)
@@ -30,11 +30,15 @@ def plain(
     if isinstance(x, float): return x if math.isfinite(x) else None
     return x if x is None or isinstance(x, (bool, int, str)) else str(x)
 
+def _between(low:float, high:float)->str:
+    "An interval, or why there is none."
+    return f"[{low:.3f}, {high:.3f}]" if math.isfinite(low) else "(too few videos for an interval)"
+
 def _say(result:dict[str,Any], text:str, as_json:bool)->None:
     "Print the object or the text, never both."
     print(json.dumps(plain(result), allow_nan=False) if as_json else text, flush=True)
 
-# %% ../nbs/60_cli.ipynb #7fb09998
+# %% ../nbs/60_cli.ipynb #885edd7d
 app = typer.Typer(name="cpa", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
                   help="Compare procedures on video: are these the same steps in the same order, and where do two recordings part ways?\n\n"
                        "Try it: cpa demo --preset tiny --steps 300 --out demo")
@@ -59,7 +63,7 @@ def _version(asked:bool)->None:
 def _cpa(version:Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")]=False)->None:
     pass
 
-# %% ../nbs/60_cli.ipynb #cebad87e
+# %% ../nbs/60_cli.ipynb #e23fead3
 _usage = typer.BadParameter.__base__ # what the parser raises for a wrong command line
 _again = "interrupted; what was finished is kept: the same command goes on from there"
 
@@ -93,7 +97,7 @@ def main()->None:
     "The console script `cpa`."
     sys.exit(run())
 
-# %% ../nbs/60_cli.ipynb #4d748b61
+# %% ../nbs/60_cli.ipynb #0e2f09fb
 @app.command()
 def render(
     out:Annotated[Path, typer.Argument(help="Folder to write; an interrupted rendering goes on where it stopped.")],
@@ -112,7 +116,7 @@ def render(
     n = sum(1 for _ in world.rglob("*.mp4"))
     _say(dict(folder=str(world), videos=n), f"{n} videos in {world}", as_json)
 
-# %% ../nbs/60_cli.ipynb #5fc72b61
+# %% ../nbs/60_cli.ipynb #839d14c2
 @app.command()
 def demo(
     out:Annotated[Path, typer.Option(help="Folder for videos, checkpoint and report.")]=Path("demo"),
@@ -130,11 +134,11 @@ def demo(
     from cpa_nb.demo import demo as tell
     from cpa_nb.training import TrainConfig
     done = tell(out, preset, seed, TrainConfig(steps=steps, seed=seed), workers, progress=not quiet)
-    lines = [f"{r.method:>15}  AUC {r.auc:.3f}  [{r.low:.3f}, {r.high:.3f}]" for r in done.table.itertuples()]
+    lines = [f"{r.method:>15}  AUC {r.auc:.3f}  {_between(r.low, r.high)}" for r in done.table.itertuples()]
     lines += [f"report      {done.page}", f"checkpoint  {done.checkpoint}", f"next        cpa verify A.mp4 B.mp4 --checkpoint {done.checkpoint}"]
     _say(dict(report=str(done.page), checkpoint=str(done.checkpoint), table=done.table.to_dict("records"), seconds=done.seconds), "\n".join(lines), as_json)
 
-# %% ../nbs/60_cli.ipynb #dde529e7
+# %% ../nbs/60_cli.ipynb #3784c535
 @app.command()
 def train(
     folder:Annotated[Path, typer.Argument(help="One sub-folder of videos per procedure: the name of the folder is the only label.")],
@@ -162,7 +166,7 @@ def train(
     text = f"checkpoint  {out}\nprocedures  {', '.join(ckpt.classes)}\n{how}"
     _say(dict(checkpoint=str(out), classes=ckpt.classes, calibration=cal and cal._asdict()), text, as_json)
 
-# %% ../nbs/60_cli.ipynb #e75c310c
+# %% ../nbs/60_cli.ipynb #2e9c7e07
 def verdict_text(
     v:Any, # a Verdict of chapter 46
 )->str: # a few lines for a terminal
@@ -171,8 +175,8 @@ def verdict_text(
              f"verdict     {v.verdict}" + ("" if v.probability is None else f", probability of the same procedure {v.probability:.2f}"), "",
              "step        in A (s)        in B (s)   agreement"]
     for r in v.steps.itertuples():
-        in_a, in_b = f"{r.start_a:5.1f} - {r.end_a:5.1f}", f"{r.start_b:5.1f} - {r.end_b:5.1f}"
-        lines.append(f"{r.step:>4}   {in_a}   {in_b}   {r.agreement:.2f} {'#'*round(20*r.agreement)}".rstrip())
+        bar = "#"*round(20*r.agreement)
+        lines.append(f"{r.step:>4}   {r.start_a:5.1f} - {r.end_a:5.1f}   {r.start_b:5.1f} - {r.end_b:5.1f}   {r.agreement:.2f} {bar}".rstrip())
     return "\n".join(lines + [""]*bool(v.warnings) + [f"warning: {w}" for w in v.warnings])
 
 @app.command()
@@ -199,7 +203,7 @@ def verify(
     _say(v.to_dict() | dict(report=report and str(report)), verdict_text(v) + (f"\nreport      {report}" if report else ""), as_json)
     if exit_code and v.verdict == "different": raise typer.Exit(1)
 
-# %% ../nbs/60_cli.ipynb #c9952a11
+# %% ../nbs/60_cli.ipynb #095d6f04
 @app.command()
 def evaluate(
     folder:Annotated[Path, typer.Argument(help="A data set: splits/, label_bank.json and videos/, as `cpa render` writes it.")],
@@ -224,10 +228,9 @@ def evaluate(
     row = auc_table(pairs, ["own"]).drop(columns="method").iloc[0]
     if out: pairs.rename(columns={"own": "distance"}).to_csv(out, index=False)
     kinds = "\n".join(f"  {k:<10} {row[k]:.3f}" for k in row.index[3:])
-    between = f"[{row.low:.3f}, {row.high:.3f}]" if math.isfinite(row.low) else "(too few videos for an interval)"
-    _say(dict(pairs=len(pairs), **row.to_dict()), f"{len(pairs)} pairs\nAUC {row.auc:.3f}  {between}\n{kinds}", as_json)
+    _say(dict(pairs=len(pairs), **row.to_dict()), f"{len(pairs)} pairs\nAUC {row.auc:.3f}  {_between(row.low, row.high)}\n{kinds}", as_json)
 
-# %% ../nbs/60_cli.ipynb #378ed90d
+# %% ../nbs/60_cli.ipynb #bc10b74a
 @app.command()
 def calibrate(
     pairs:Annotated[Path, typer.Argument(help="CSV with columns a, b, same (1 or 0); paths are relative to the CSV file.")],

@@ -7,7 +7,7 @@ __all__ = ['step_features', 'paper', 'recommended', 'scores', 'loss_terms', 'mea
            'CPAConfig', 'check_weights', 'check_config', 'block_score', 'Pair', 'CPADistance', 'Encoder', 'Network',
            'Batch', 'task_loss', 'step_loss', 'align_loss', 'all_pairs', 'contrast_loss', 'System', 'build_cpa']
 
-# %% ../nbs/21_model.ipynb #89ee0042
+# %% ../nbs/21_model.ipynb #121cadc2
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +23,7 @@ from .differentiable import (MinedTorch, alignment_distance_torch, cosine_logits
                                    relational_matrix_torch)
 from .step_mining import BlockTables, harmonic_score, mean_score, official_score, size_prior, sqrt_score
 
-# %% ../nbs/21_model.ipynb #341d5eec
+# %% ../nbs/21_model.ipynb #36a23924
 def _pick(F_btd:Tensor, index_bk:Tensor)->Tensor:
     "Frames by index."
     return F_btd.gather(1, index_bk[..., None].expand(-1, -1, F_btd.shape[2]))
@@ -54,7 +54,7 @@ def random_step(
 
 step_features:dict[str,Callable[[Tensor,Tensor],Tensor]] = dict(random=random_step, mean=mean_step, centre=centre_step)
 
-# %% ../nbs/21_model.ipynb #1ed033bc
+# %% ../nbs/21_model.ipynb #7007ff43
 @dataclass(frozen=True)
 class CPAConfig:
     "Every choice the model makes; `paper` and `recommended` are the two named ones."
@@ -72,7 +72,7 @@ paper = CPAConfig(n_steps=13, similarity="dot", score="mean", prior=0., start="p
 recommended = CPAConfig()
 scores:dict[str,Callable[[int,int,int],BlockTables]] = dict(mean=mean_score, sqrt=sqrt_score, harmonic=harmonic_score, official=official_score)
 
-# %% ../nbs/21_model.ipynb #f44b7e16
+# %% ../nbs/21_model.ipynb #f043ba1e
 loss_terms = ("task", "step", "align", "contrast") # what the four weights belong to
 
 def check_weights(
@@ -103,7 +103,7 @@ def block_score(
     "The block score of a configuration."
     return size_prior(scores[cfg.score], cfg.prior) if cfg.prior else scores[cfg.score]
 
-# %% ../nbs/21_model.ipynb #d28b2dda
+# %% ../nbs/21_model.ipynb #af7cdaae
 class Pair(NamedTuple):
     "What CPA computes for a batch of pairs."
     distance:Tensor # d_align (B,), Eq. 10
@@ -152,7 +152,7 @@ class CPADistance(nn.Module):
         "Correlation distance of each pair, Eq. 10."
         return self.pair(F1_btd, F2_bud).distance
 
-# %% ../nbs/21_model.ipynb #8963d2a9
+# %% ../nbs/21_model.ipynb #95ae5af3
 @runtime_checkable
 class Encoder(Protocol):
     "What a frame encoder must offer: a call from clips to features, and their width."
@@ -169,9 +169,8 @@ class Network(nn.Module):
     ):
         super().__init__()
         if not isinstance(encoder, Encoder):
-            raise ValueError(f"Network: the encoder must tell its width as `dim`; got a {type(encoder).__name__} without; set it")
-        if n_classes < 1 or n_frames < 1:
-            raise ValueError(f"Network: need n_classes >= 1 and n_frames >= 1; got {n_classes} and {n_frames}; count procedures and frames")
+            raise ValueError(f"Network: the encoder must have its width as dim; got a {type(encoder).__name__} without; set it")
+        if min(n_classes, n_frames) < 1: raise ValueError(f"Network: need n_classes and n_frames >= 1; got {n_classes} and {n_frames}; count both")
         self.encoder, self.n_frames, self.dim = encoder, n_frames, dim
         self.over_time = nn.Sequential(nn.Conv1d(encoder.dim, dim, 3, padding=1), nn.ReLU(), nn.Conv1d(dim, dim, 1))
         self.embed, self.classify_ = nn.Linear(n_frames*dim, 64), nn.Linear(64, n_classes)
@@ -191,7 +190,7 @@ class Network(nn.Module):
                              "or build the network for another n_frames")
         return self.classify_(torch.relu(self.embed(F_btd.flatten(1))))
 
-# %% ../nbs/21_model.ipynb #bef98add
+# %% ../nbs/21_model.ipynb #fd75eb1c
 class Batch(NamedTuple):
     "Positive pairs: the i-th clip of `x1` and of `x2` show the same procedure."
     x1:Tensor # clips (B,T,...)
@@ -238,7 +237,7 @@ def contrast_loss(
     own = torch.arange(len(y), device=y.device)
     return .5*(nnf.cross_entropy(L, own) + nnf.cross_entropy(L.T, own))
 
-# %% ../nbs/21_model.ipynb #4045ad7d
+# %% ../nbs/21_model.ipynb #362a7c09
 class System(nn.Module):
     "A method of sequence verification: a network, a distance of feature sequences, and the losses that train them."
     def __init__(self,
@@ -285,7 +284,7 @@ class System(nn.Module):
             if weight["contrast"]: out["contrast"] = contrast_loss(distance.view(B, B), batch.y, self.log_contrast.exp().clamp(max=100.))
         return {name: weight[name]*value for name,value in out.items()}
 
-# %% ../nbs/21_model.ipynb #506441c8
+# %% ../nbs/21_model.ipynb #93d0d7be
 def build_cpa(
     cfg:CPAConfig, # choices
     frame_shape:tuple[int,...], # (H,W,3) or (n,)

@@ -8,7 +8,7 @@ __all__ = ['usual_loop', 'Calibration', 'fit_calibration', 'probability_same', '
            'with_calibration', 'with_domain', 'learn', 'shown_steps', 'step_agreement', 'cut_times', 'Verdict',
            'verify', 'read_pairs_csv', 'calibrate_on_files']
 
-# %% ../nbs/46_verification.ipynb #9cb490b6
+# %% ../nbs/46_verification.ipynb #a2194ceb
 import copy
 import json
 from dataclasses import asdict
@@ -33,7 +33,7 @@ from .report import PairView
 from .step_mining import harmonic_score, mine_steps, size_prior
 from .training import TrainConfig, fit, load_state, pair_batches, save_state, write_json
 
-# %% ../nbs/46_verification.ipynb #ffa88363
+# %% ../nbs/46_verification.ipynb #d2ce802e
 class Calibration(NamedTuple):
     "From a distance to the probability of `same procedure`: 1/(1+exp(slope*(d-threshold)))."
     threshold:float # distance at which both verdicts are equally likely
@@ -68,7 +68,7 @@ def probability_same(
     "Calibrated probability that both videos show the same procedure."
     return float(1/(1 + np.exp(np.clip(cal.slope*(distance - cal.threshold), -700, 700))))
 
-# %% ../nbs/46_verification.ipynb #cf7290c0
+# %% ../nbs/46_verification.ipynb #c60599be
 class Domain(NamedTuple):
     "What the model's own videos look like to it: mean and precision of their mean feature, and how far out they lie."
     mean:list[float] # (d,)
@@ -93,7 +93,7 @@ def domain_distance(
     x = F_rtd.mean((0, 1)).double().cpu().numpy() - np.asarray(domain.mean)
     return float(np.sqrt(x @ np.asarray(domain.precision) @ x))
 
-# %% ../nbs/46_verification.ipynb #ee3fb658
+# %% ../nbs/46_verification.ipynb #e60bca42
 class Checkpoint(NamedTuple):
     "A trained model and all that a verdict needs."
     system:System # in evaluation mode
@@ -133,7 +133,7 @@ def load_checkpoint(
     return Checkpoint(system.eval(), cfg, meta["classes"], tuple(meta["frame_shape"]), meta["calibration"] and Calibration(**meta["calibration"]),
                       meta["domain"] and Domain(**meta["domain"]), meta["about"])
 
-# %% ../nbs/46_verification.ipynb #9f73800f
+# %% ../nbs/46_verification.ipynb #c9512c37
 class Clip(NamedTuple):
     "One recording as the model sees it."
     name:str # what to call it
@@ -168,7 +168,7 @@ def read_clip(
     step = float(np.median(np.diff(times))) if len(times) > 1 else 0.
     return Clip(path.name, x.reshape(3, T, *x.shape[1:]), times[index[1]] - times[0], float(times[-1] - times[0] + step))
 
-# %% ../nbs/46_verification.ipynb #047755b2
+# %% ../nbs/46_verification.ipynb #54beb00e
 @torch.no_grad()
 def exact_distances(
     system:System, # trained
@@ -196,7 +196,7 @@ def with_domain(
     looks = {s: encode_videos(ckpt.system, data.source, data.splits[s].id, ckpt.cfg.n_frames, clips=(2,)) for s in ("train", "val") if s in data.splits}
     return ckpt._replace(domain=fit_domain(looks["train"], looks.get("val")))
 
-# %% ../nbs/46_verification.ipynb #66ec04c6
+# %% ../nbs/46_verification.ipynb #e3e04c2e
 usual_loop = TrainConfig()
 
 def learn(
@@ -207,7 +207,8 @@ def learn(
     progress:bool=True, # a bar
 )->Checkpoint: # saved in `folder`
     "Train on the weak labels, calibrate on validation pairs, remember the domain, save."
-    folder, source = Path(folder), data.source
+    folder = Path(folder)
+    source:Any = data.source
     if source is None: raise ValueError(f"learn: need the frames of {data.name}; got its lists alone; read it with a backend")
     shape = tuple(source.load(source.ids[0], [0]).shape[1:])
     system = build_cpa(cfg, shape, len(data.classes), train.seed)
@@ -224,7 +225,7 @@ def learn(
     if has_val: save_checkpoint(folder, ckpt := with_calibration(ckpt, data))
     return ckpt
 
-# %% ../nbs/46_verification.ipynb #6aa822be
+# %% ../nbs/46_verification.ipynb #77e69181
 def shown_steps(
     M_tu:np.ndarray, # similarity of every two frames
     n_steps:int, # K that people are shown, coarser than the verdict's
@@ -258,7 +259,7 @@ def cut_times(
     mid = .5*(times_t[1:] + times_t[:-1])
     return np.concatenate([[0.], mid[bounds[1:-1] - 1], [duration]])
 
-# %% ../nbs/46_verification.ipynb #8b6cc2d2
+# %% ../nbs/46_verification.ipynb #85313001
 class Verdict(NamedTuple):
     "What `verify` says of two recordings."
     a:str # first recording
@@ -285,15 +286,15 @@ def _far(name:str, F_rtd:Tensor, ckpt:Checkpoint)->list[str]:
 def _doubts(clips:list[Clip], features:list[Tensor], ckpt:Checkpoint)->list[str]:
     "Reasons to doubt a verdict."
     out = [w for c,F in zip(clips, features, strict=True) for w in _far(c.name, F, ckpt)]
-    seen = [len(np.unique(c.times_t)) for c in clips]
-    out += [f"{c.name} is so short that {n} different frames stand for {ckpt.cfg.n_frames}" for c,n in zip(clips, seen, strict=True) if n < ckpt.cfg.n_frames]
+    T = ckpt.cfg.n_frames
+    out += [f"{c.name} is so short that {n} different frames stand for {T}" for c in clips if (n := len(np.unique(c.times_t))) < T]
     cal, (short, long) = ckpt.calibration, sorted(c.duration for c in clips)
     if cal is None: out.append("this checkpoint has no calibration: the distance has no threshold; run `cpa calibrate`")
     elif cal.n_pairs < 20: out.append(f"threshold and probability rest on {cal.n_pairs} pairs only")
     if long > 4*short: out.append(f"one recording is {long/max(short, 1e-9):.1f} times as long as the other")
     return out
 
-# %% ../nbs/46_verification.ipynb #8a18aeb7
+# %% ../nbs/46_verification.ipynb #0b1ec7a0
 def _step_table(S_tu:np.ndarray, M_tu:np.ndarray, N_ut:np.ndarray, clips:list[Clip], n_steps:int)->tuple[np.ndarray,np.ndarray,pd.DataFrame]:
     "Cuts of the shown steps, and their times and agreement."
     one, two = shown_steps(S_tu, n_steps)
@@ -339,7 +340,7 @@ def verify(
         raise ValueError(f"verify: need a finite distance; got {distance} for {a} and {b}; look at the two recordings, or train again")
     return _explain(clips, F, distance, ckpt, n_steps)
 
-# %% ../nbs/46_verification.ipynb #1d452bd8
+# %% ../nbs/46_verification.ipynb #785a2093
 def read_pairs_csv(
     path:Path|str, # CSV with columns a, b, same
 )->pd.DataFrame: # a, b as paths, same as bool

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['BagDistance', 'UniformFSA', 'DTWDistance', 'CentredDTWDistance', 'DropDTWDistance']
 
-# %% ../../nbs/22_sv_baselines.ipynb #762fbbf9
+# %% ../../nbs/22_sv_baselines.ipynb #6c12f8fe
 import torch
 from torch import Tensor, nn
 
@@ -14,7 +14,7 @@ from ..elastic import drop_dtw_distance_torch, dtw_distance_torch
 from ..model import CPADistance, block_score
 from ..step_mining import uniform_bounds
 
-# %% ../../nbs/22_sv_baselines.ipynb #ff973f7f
+# %% ../../nbs/22_sv_baselines.ipynb #9fd85241
 class BagDistance(nn.Module):
     "Squared distance of the normalised mean features: order cannot matter."
     def forward(self,
@@ -25,7 +25,7 @@ class BagDistance(nn.Module):
         a, b = (nn.functional.normalize(F.mean(1), dim=-1) for F in (F1_btd, F2_bud))
         return (a - b).square().sum(-1)
 
-# %% ../../nbs/22_sv_baselines.ipynb #b4b1e70b
+# %% ../../nbs/22_sv_baselines.ipynb #cfee7fb8
 class UniformFSA(CPADistance):
     "Frame-to-step alignment with K steps of equal length: CPA without the mining (the paper's Table 3, second row)."
     def mine(self,
@@ -37,7 +37,7 @@ class UniformFSA(CPADistance):
         M_btu = relational_matrix_torch(F1_btd, F2_bud, logits=self.logits())
         return MinedTorch(rescore_torch(M_btu, bounds1, bounds2, block_score(self.cfg)), bounds1, bounds2)
 
-# %% ../../nbs/22_sv_baselines.ipynb #4809312d
+# %% ../../nbs/22_sv_baselines.ipynb #34dde9a4
 class DTWDistance(nn.Module):
     "Dynamic time warping on the cosine cost (chapter 06)."
     def forward(self,
@@ -56,7 +56,7 @@ class CentredDTWDistance(nn.Module):
         "Cost of the cheapest monotone path on centred features, over the number of frames."
         return dtw_distance_torch(F1_btd - F1_btd.mean(1, keepdim=True), F2_bud - F2_bud.mean(1, keepdim=True))
 
-# %% ../../nbs/22_sv_baselines.ipynb #194f4b27
+# %% ../../nbs/22_sv_baselines.ipynb #2a658503
 class DropDTWDistance(nn.Module):
     "Drop-DTW both ways (chapter 06): frames may be dropped at a price set by this pair's own similarities."
     def __init__(self,
