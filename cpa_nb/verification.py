@@ -283,7 +283,8 @@ def _far(clip:Clip, F_rtd:Tensor, ckpt:Checkpoint)->list[str]:
     x = clip.frames_rt[1].astype(np.float32)
     if x.ndim == 4 and np.abs(np.diff(x, axis=0)).mean() < .5: return [f"nothing moves in {clip.name}: there are no steps to compare"]
     if ckpt.domain is None or (far := domain_distance(F_rtd, ckpt.domain)) <= ckpt.domain.far: return []
-    return [f"{clip.name} looks unlike the videos this model was trained on ({ckpt.about.get('data', 'unknown')}; {far:.1f} against at most {ckpt.domain.far:.1f}): "
+    return [f"{clip.name} looks unlike the videos this model was trained on ({ckpt.about.get('data', 'unknown')}; "
+            f"{far:.1f} against at most {ckpt.domain.far:.1f}): "
             "no probability can be given"]
 
 def _doubts(clips:list[Clip], features:list[Tensor], ckpt:Checkpoint)->list[str]:
