@@ -162,7 +162,8 @@ def train(
     data.source = cached(data.source, size=size, workers=workers, progress=not quiet)
     ckpt = learn(data, out, train=TrainConfig(steps=steps, seed=seed), progress=not quiet)
     cal = ckpt.calibration
-    how = f"threshold   {cal.threshold:.3f}, from {cal.source}" if cal else "threshold   none: fewer than two procedures have 4 videos; add some, or `cpa calibrate`"
+    found = cal and f"threshold   {cal.threshold:.3f}, from {cal.source}"
+    how = found or "threshold   none: fewer than two procedures have 4 videos; add some, or `cpa calibrate`"
     text = f"checkpoint  {out}\nprocedures  {', '.join(ckpt.classes)}\n{how}"
     _say(dict(checkpoint=str(out), classes=ckpt.classes, calibration=cal and cal._asdict()), text, as_json)
 
