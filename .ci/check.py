@@ -281,13 +281,18 @@ def parameters(fn) -> list:
             for p in both if p.arg not in ("self", "cls")]
 
 
-def function_problems(fn, notes: dict, name: str) -> list:
-    "What an exported function does not say about itself."
+def helped(node) -> bool:
+    "True where an expression carries a `help=`, as the options of a command do."
+    return any(isinstance(n, ast.keyword) and n.arg == "help" for n in ast.walk(node))
+
+
+def function_problems(fn, notes: dict, name: str, aliases: frozenset = frozenset()) -> list:
+    "What an exported function does not say about itself; `aliases` are names of annotations that carry a help text."
     bad = [] if ast.get_docstring(fn) else [f"{name} has no docstring"]
     params = parameters(fn)
     last = [p[2] for p in params]
     for arg, _, stop, nodes in params:
-        told = any(isinstance(n, ast.keyword) and n.arg == "help" for node in nodes if node for n in ast.walk(node))
+        told = any(helped(node) or getattr(node, "id", None) in aliases for node in nodes if node)
         if not told and (stop not in notes or last.count(stop) > 1): bad.append(f"{name}: parameter {arg} has no comment of its own")
     plain = fn.returns is None or (isinstance(fn.returns, ast.Constant) and fn.returns.value is None)
     if fn.returns is None and any(isinstance(n, ast.Return) and n.value for n in ast.walk(fn)): bad.append(f"{name}: return type is missing")
@@ -300,9 +305,10 @@ def doc_problems(path: Path) -> list:
     text = path.read_text(encoding="utf-8")
     top, notes, bad = ast.parse(text), comments(text), []
     public = next((ast.literal_eval(n.value) for n in top.body if isinstance(n, ast.Assign) and getattr(n.targets[0], "id", "") == "__all__"), [])
+    aliases = frozenset(n.targets[0].id for n in top.body if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Name) and helped(n.value))
     for node in top.body:
         if getattr(node, "name", None) not in public: continue
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)): bad += function_problems(node, notes, node.name)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)): bad += function_problems(node, notes, node.name, aliases)
         elif isinstance(node, ast.ClassDef):
             if not ast.get_docstring(node): bad.append(f"{node.name} has no docstring")
             for item in node.body:

@@ -1,4 +1,6 @@
 "Re-execute chapters and keep their outputs: `python .ci/outputs.py [nbs/02_step_mining.ipynb ...]` (all by default)."
+import base64
+import io
 import os
 import sys
 from pathlib import Path
@@ -12,7 +14,7 @@ from execnb.nbio import read_nb, write_nb  # noqa: E402
 from execnb.shell import CaptureShell  # noqa: E402
 from fastcore.xtras import working_directory  # noqa: E402
 from nbdev.clean import clean_nb  # noqa: E402
-from nbdev.process import first_code_ln  # noqa: E402,F401
+from PIL import Image  # noqa: E402
 
 skipped_flags = ("slow", "cuda", "notest")
 
@@ -32,6 +34,21 @@ def skipped(cell) -> bool:
     return "eval: false" in flags or any(f.split()[0] in skipped_flags for f in flags if f)
 
 
+def small_picture(png: str) -> str:
+    "The same picture with at most 256 colours: drawings lose nothing that can be seen, and a notebook stays small."
+    raw = base64.b64decode(png)
+    picture, out = Image.open(io.BytesIO(raw)).convert("RGB"), io.BytesIO()
+    picture.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
+    return base64.b64encode(min(raw, out.getvalue(), key=len)).decode()
+
+
+def shrink(cell) -> None:
+    "Make the kept pictures of a cell small."
+    for o in cell.outputs:
+        data = o.get("data", {})
+        if "image/png" in data: data["image/png"] = small_picture("".join(data["image/png"]))
+
+
 def execute(path: Path) -> bool:
     "Run one notebook from a fresh shell, write it back with its outputs, cleaned."
     nb = read_nb(path)
@@ -43,6 +60,7 @@ def execute(path: Path) -> bool:
             cell.outputs = []
             if not cell.source.strip(): continue
             shell.cell(cell)
+            shrink(cell)
             bad = [o for o in cell.outputs if o.get("output_type") == "error"]
             if bad:
                 print(f"{path.name}: {bad[0].get('ename')}: {bad[0].get('evalue')}\n--- in ---\n{cell.source[:400]}", file=sys.stderr)

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['training_default', 'rivals', 'typical_pairs', 'Demo', 'demo', 'explain']
 
-# %% ../nbs/47_demo.ipynb #73bb858d
+# %% ../nbs/47_demo.ipynb #b08ebbe1
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -24,26 +24,27 @@ from .report import demo_page
 from .training import TrainConfig
 from .verification import Checkpoint, learn, verify
 
-# %% ../nbs/47_demo.ipynb #8855d765
+# %% ../nbs/47_demo.ipynb #d71dc79a
 def rivals(
 )->dict[str,nn.Module]: # name -> distance of feature sequences
     "The distances that CPA's own is shown beside, on CPA's features."
     return {"DTW": DTWDistance(), "Drop-DTW": DropDTWDistance(), "bag of frames": BagDistance()}
 
-# %% ../nbs/47_demo.ipynb #c8e4bc41
+# %% ../nbs/47_demo.ipynb #b7457f08
 def typical_pairs(
     pairs:pd.DataFrame, # test pairs with columns same, kind and their distance in "own"
     threshold:float, # of the calibration
 )->tuple[pd.Series,pd.Series]: # a pair of one procedure, a pair of two
     "The pairs at the median distance of those judged rightly; where none was, of all."
     def middle(rows:pd.DataFrame, right:pd.Series)->pd.Series:
-        rows = (rows[right] if right[rows.index].any() else rows).sort_values("own")
+        good = rows[right[rows.index]]
+        rows = (good if len(good) else rows).sort_values("own")
         return rows.iloc[len(rows)//2]
     other = pairs[~pairs.same]
     swapped = other[other.kind == "swap"]
     return middle(pairs[pairs.same], pairs.own <= threshold), middle(swapped if len(swapped) else other, pairs.own > threshold)
 
-# %% ../nbs/47_demo.ipynb #5f8db0b9
+# %% ../nbs/47_demo.ipynb #309d1087
 training_default = TrainConfig()
 
 class Demo(NamedTuple):
@@ -53,7 +54,7 @@ class Demo(NamedTuple):
     table:pd.DataFrame # AUC with interval, by kind
     seconds:dict[str,float] # of each stage
 
-# %% ../nbs/47_demo.ipynb #c5b7f9f6
+# %% ../nbs/47_demo.ipynb #d48a9b93
 def demo(
     folder:Path|str, # everything is written here; call again to go on after an interruption
     preset:str="small", # of the rendered world

@@ -288,3 +288,12 @@ def test_readme_keeps_pictures_and_drops_directives(toy, readme):
 def test_readme_needs_its_marker(toy, readme):
     save(toy / "nbs" / "index.ipynb", [title])
     with pytest.raises(ValueError, match="need one cell with"): readme.write(toy)
+
+
+def test_alias_with_help_documents_a_parameter(tmp_path, check):
+    path = tmp_path / "m.py"
+    text = '__all__ = ["f"]\nQuiet = Annotated[bool, Option(help="no bars")]\ndef f(a:{}=False)->None:\n    "Does it."\n'
+    path.write_text(text.format("Quiet"))
+    assert check.doc_problems(path) == []
+    path.write_text(text.format("Loud"))
+    assert "parameter a" in check.doc_problems(path)[0]

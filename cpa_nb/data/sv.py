@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
@@ -285,7 +286,7 @@ def _natural(label:str)->list:
 class SVSet:
     "Videos, splits, pairs and step lists of one data set."
     name:str # for tables
-    source:_Source|None # where frames come from; None = lists alone
+    source:Any # where frames come from, one of the sources above; None = lists alone
     splits:dict # "train", "val", "test" -> DataFrame(id, label)
     pairs:dict # the same keys -> DataFrame(a, b, label_a, label_b, same, kind, task)
     label_bank:dict # label -> ordered step names, where known

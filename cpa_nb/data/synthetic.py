@@ -618,5 +618,5 @@ def render_world(
             rows[row["id"]] = row
             journal.write(json.dumps(row) + "\n"); journal.flush(); bar.update()
     _write_tables(folder, world, [rows[id] for id, _ in video_ids(world)])
-    (folder/"journal.jsonl").unlink()
+    (folder/"journal.jsonl").unlink(missing_ok=True)
     return folder
