@@ -6,7 +6,7 @@
 __all__ = ['TrainConfig', 'learning_rate', 'jitter', 'pair_batches', 'Trainable', 'train_step', 'write_text', 'write_json',
            'save_state', 'load_state', 'train_epoch', 'batch_digest', 'fit']
 
-# %% ../nbs/31_training.ipynb #0c86f272
+# %% ../nbs/31_training.ipynb #5149ff96
 import hashlib
 import json
 import math
@@ -31,7 +31,7 @@ from .data.sv import SVSet
 from .data.video import train_indices
 from .model import Batch
 
-# %% ../nbs/31_training.ipynb #7ffb38f9
+# %% ../nbs/31_training.ipynb #978434a0
 @dataclass(frozen=True)
 class TrainConfig:
     "Everything the loop decides; the model is none of its business."
@@ -50,7 +50,7 @@ class TrainConfig:
         for holds, text in rules:
             if not holds: raise ValueError(f"TrainConfig: need {text}; got {self}")
 
-# %% ../nbs/31_training.ipynb #a4447cc4
+# %% ../nbs/31_training.ipynb #d684b3d9
 def learning_rate(
     step:int, # 0 <= step < cfg.steps
     cfg:TrainConfig, # lr and steps
@@ -59,7 +59,7 @@ def learning_rate(
     warm = max(1, cfg.steps//20)
     return cfg.lr*min(1., (step + 1)/warm)*(.01 + .99*.5*(1 + math.cos(math.pi*step/cfg.steps)))
 
-# %% ../nbs/31_training.ipynb #8ae4c9ae
+# %% ../nbs/31_training.ipynb #bf748604
 def jitter(
     frames:np.ndarray, # uint8 clip (T,H,W,3)
     rng:np.random.Generator, # source of randomness
@@ -78,7 +78,7 @@ def jitter(
     for c in range(3): out[..., c] = np.take(table[c], out[..., c])
     return out
 
-# %% ../nbs/31_training.ipynb #60143970
+# %% ../nbs/31_training.ipynb #81381550
 def _load_clip(
     source:Any, # has n_frames(id) and load(id, indices)
     id:str, # video
@@ -111,7 +111,7 @@ def pair_batches(
         return Batch(to_clips(x1), to_clips(x2), torch.tensor([number[label] for label in chosen]))
     return at
 
-# %% ../nbs/31_training.ipynb #e0152b02
+# %% ../nbs/31_training.ipynb #863016c3
 class Trainable(Protocol):
     "All the loop asks of a model, which is also an `nn.Module`."
     def losses(self,
@@ -141,7 +141,7 @@ def train_step(
     opt.step()
     return values
 
-# %% ../nbs/31_training.ipynb #f3c03c78
+# %% ../nbs/31_training.ipynb #fe71c367
 def _swing(part:Path, path:Path)->None:
     "Make a finished file the one of this name, in one piece; its bytes reach the disk first."
     with open(part, "rb") as f: os.fsync(f.fileno())
@@ -184,7 +184,7 @@ def _sweep(folder:Path, name:str, keep:str)->None:
     for old in folder.glob(f"{name}-*.safetensors"):
         if old.name != keep: old.unlink()
 
-# %% ../nbs/31_training.ipynb #c88a1f60
+# %% ../nbs/31_training.ipynb #22ebf937
 def load_state(
     folder:Path, # where
     name:str="last", # which pointer
@@ -202,7 +202,7 @@ def load_state(
         raise ValueError(f"load_state: {file} was changed or cut short since it was saved; restore it")
     return load_file(file), meta
 
-# %% ../nbs/31_training.ipynb #2fd75d58
+# %% ../nbs/31_training.ipynb #5a0b6707
 def _pack(model:nn.Module, opt:torch.optim.Optimizer)->dict[str,Tensor]:
     "Weights, buffers and moments under flat names."
     out = {f"model.{k}": v for k,v in model.state_dict().items()}
@@ -224,7 +224,7 @@ def _unpack(tensors:dict[str,Tensor], model:nn.Module, opt:torch.optim.Optimizer
         for k,v in s.items():
             if v.shape == p.shape: s[k] = torch.empty_like(p).copy_(v)
 
-# %% ../nbs/31_training.ipynb #54ca5b73
+# %% ../nbs/31_training.ipynb #f4c4122a
 def train_epoch(
     model:nn.Module, # has `losses`
     opt:torch.optim.Optimizer, # its optimiser
@@ -244,7 +244,7 @@ def train_epoch(
         if bar is not None: bar.update()
     return dict(step=last, **{f"loss_{k}": v/(last - first) for k,v in sums.items()})
 
-# %% ../nbs/31_training.ipynb #8bf725d2
+# %% ../nbs/31_training.ipynb #2aabb696
 def batch_digest(
     batch:Batch, # any
 )->str: # sha256, 64 hexadecimal digits
@@ -270,7 +270,7 @@ def _resume(folder:Path, model:nn.Module, opt:torch.optim.Optimizer, run:dict[st
     if (folder/"best.json").exists(): _sweep(folder, "best", load_state(folder, "best")[1]["weights"])
     return meta["history"]
 
-# %% ../nbs/31_training.ipynb #5de41c0e
+# %% ../nbs/31_training.ipynb #e28518bf
 def _valid(rows:list[dict[str,Any]])->list[float]: return [r["valid"] for r in rows if "valid" in r]
 
 def _finished(rows:list[dict[str,Any]], cfg:TrainConfig)->bool:
@@ -295,7 +295,7 @@ def _keep(folder:Path, model:nn.Module, opt:torch.optim.Optimizer, rows:list[dic
         save_state(folder, "best", {f"model.{k}": v for k,v in model.state_dict().items()}, meta)
     save_state(folder, "last", _pack(model, opt), meta)
 
-# %% ../nbs/31_training.ipynb #81fd1008
+# %% ../nbs/31_training.ipynb #c5afeafa
 def fit(
     model:nn.Module, # has `losses(batch)`
     batch_at:Callable[[int],Batch], # step -> batch
