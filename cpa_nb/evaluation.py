@@ -6,7 +6,7 @@
 __all__ = ['encode_videos', 'pair_distances', 'evaluate_pairs', 'validator', 'frame_truth', 'distance_logits', 'mining_table',
            'mining_quality']
 
-# %% ../nbs/32_evaluation.ipynb #368ec93f
+# %% ../nbs/32_evaluation.ipynb #c93e9d04
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, cast
@@ -23,7 +23,7 @@ from .metrics import assignment_entropy, auc, boundary_f1, effective_rank, frame
 from .model import System, mean_step
 from .step_mining import BlockTables, harmonic_score, mine_steps, size_prior, uniform_bounds
 
-# %% ../nbs/32_evaluation.ipynb #52f6231d
+# %% ../nbs/32_evaluation.ipynb #fd510ec4
 @torch.no_grad()
 def encode_videos(
     system:System, # trained
@@ -45,7 +45,7 @@ def encode_videos(
         out.update(zip(some, F.view(len(some), len(clips), *F.shape[1:]), strict=True))
     return out
 
-# %% ../nbs/32_evaluation.ipynb #aa6c22b6
+# %% ../nbs/32_evaluation.ipynb #6bca3058
 @torch.no_grad()
 def pair_distances(
     distance:nn.Module, # (F1,F2) -> (B,)
@@ -70,7 +70,7 @@ def pair_distances(
         out.append(d.view(P, R).double().mean(1).cpu().numpy())
     return np.concatenate(out)
 
-# %% ../nbs/32_evaluation.ipynb #1b2b47a2
+# %% ../nbs/32_evaluation.ipynb #74d13d4b
 def _length(
     system:System, # may know how many frames it was built for
     n_frames:int|None, # what the caller wants
@@ -96,7 +96,7 @@ def evaluate_pairs(
     for name,d in columns.items(): pairs[name] = pair_distances(d, features, pairs)
     return pairs
 
-# %% ../nbs/32_evaluation.ipynb #63483040
+# %% ../nbs/32_evaluation.ipynb #d881e105
 def validator(
     data:Any, # an SVSet
     n_frames:int=16, # T
@@ -112,7 +112,7 @@ def validator(
         return auc(pair_distances(system.distance, features, pairs, both_orders=False), pairs.same.to_numpy())
     return value
 
-# %% ../nbs/32_evaluation.ipynb #240b4981
+# %% ../nbs/32_evaluation.ipynb #3eb1e222
 def frame_truth(
     truth:pd.DataFrame, # step, start, end of one video, in frames, half-open
     index_t:np.ndarray, # numbers of the sampled frames (T,)
@@ -124,14 +124,14 @@ def frame_truth(
     cuts = np.searchsorted(index_t, .5*(end[:-1] + start[1:]))
     return labels, np.r_[0, cuts, len(index_t)]
 
-# %% ../nbs/32_evaluation.ipynb #a53babe8
+# %% ../nbs/32_evaluation.ipynb #3c3dabd3
 def distance_logits(
     distance:nn.Module, # of a System
 )->Callable[[Tensor,Tensor],Tensor]: # (B,T,d), (B,U,d) -> (B,T,U) (ours)
     "The similarity a distance was trained with; 10 times the cosine, where CPA starts, if it has none."
     return cast(Any, distance).logits() if hasattr(distance, "logits") else partial(cosine_logits_torch, scale=10.)
 
-# %% ../nbs/32_evaluation.ipynb #1bd35398
+# %% ../nbs/32_evaluation.ipynb #437eaadd
 def _against_truth(bounds:tuple[np.ndarray,np.ndarray], truth:tuple)->dict[str,float]:
     "Accuracy and boundary F1, mean of both videos."
     return dict(accuracy=float(np.mean([frame_accuracy(x, labels) for x,(labels, _) in zip(bounds, truth, strict=True)])),
@@ -160,7 +160,7 @@ def mining_table(
                          entropy=entropy, **{f"uniform_{k}": v for k,v in even.items()}))
     return pd.DataFrame(rows)
 
-# %% ../nbs/32_evaluation.ipynb #cc284b41
+# %% ../nbs/32_evaluation.ipynb #eb68816e
 def mining_quality(
     system:System, # trained or not
     data:Any, # an SVSet with truth
