@@ -199,6 +199,7 @@ def verify(
     from cpa_nb.verification import verify as compare
     if frames not in ("show", "blur", "none"): raise ValueError(f"verify: need --frames show, blur or none; got {frames!r}")
     if report and not report.parent.is_dir(): raise ValueError(f"verify: need an existing folder for --report; got {report.parent}; make it first")
+    if report and report.is_dir(): raise ValueError(f"verify: need a file name for --report; got the folder {report}; add one, as in {report}/pair.html")
     v = compare(a, b, checkpoint, steps)
     if report: pair_page(v.view, report, frames)
     _say(v.to_dict() | dict(report=report and str(report)), verdict_text(v) + (f"\nreport      {report}" if report else ""), as_json)
@@ -263,6 +264,7 @@ def table(
     from cpa_nb.experiments import SVConfig, read_records, sv, sv_rows, sv_table, sv_tables
     if which not in sv_tables: raise ValueError(f"table: need one of {', '.join(sv_tables)}; got {which!r}")
     data, all_seeds, steps = sv_tables[which]
+    if not all(s.strip().isdigit() for s in seeds.split(",") if seeds): raise ValueError(f"table: need whole numbers in --seeds, as in 1,2,3; got {seeds!r}")
     folder = os.environ.get("CPA_DATA")
     for seed in [int(s) for s in seeds.split(",")] if seeds else all_seeds:
         for method in methods.split(","):
