@@ -6,7 +6,7 @@
 __all__ = ['Builder', 'methods', 'sv_tables', 'sv_rows', 'SVConfig', 'rival', 'load_data', 'frame_shape', 'record_path',
            'read_record', 'mined_steps', 'sv', 'read_records', 'sv_table', 'mining_rows']
 
-# %% ../nbs/40_experiments.ipynb #00040955
+# %% ../nbs/40_experiments.ipynb #4ba5c484
 import json
 import platform
 import subprocess
@@ -32,7 +32,7 @@ from .model import Network, System, block_score, build_cpa, paper, recommended
 from .step_mining import mean_score
 from .training import TrainConfig, fit, pair_batches, write_json
 
-# %% ../nbs/40_experiments.ipynb #376f0790
+# %% ../nbs/40_experiments.ipynb #78f92b19
 @dataclass(frozen=True)
 class SVConfig:
     "One row of a sequence verification table."
@@ -42,7 +42,7 @@ class SVConfig:
     steps:int = 800 # optimiser steps (ours; the paper does not say)
     lr:float = 1e-3 # of Adam (ours)
 
-# %% ../nbs/40_experiments.ipynb #fc4ac5f2
+# %% ../nbs/40_experiments.ipynb #35d4a0d5
 Builder = Callable[[tuple[int,...],int,int], System]
 
 def rival(
@@ -69,7 +69,7 @@ methods:dict[str,Builder] = {
     "drop_dtw": rival(DropDTWDistance, (1., 0., 0., 1.), 8.),
 }
 
-# %% ../nbs/40_experiments.ipynb #ad80845c
+# %% ../nbs/40_experiments.ipynb #2c135c93
 def load_data(
     cfg:SVConfig, # names the data and the seed
     work:Path, # where rendered worlds are kept
@@ -92,7 +92,7 @@ def frame_shape(
     if data.source is None: raise ValueError(f"frame_shape: {data.name} was read without frames; give a backend to read_sv")
     return tuple(data.source.load(data.source.ids[0], [0]).shape[1:])
 
-# %% ../nbs/40_experiments.ipynb #c35c11ab
+# %% ../nbs/40_experiments.ipynb #1073e44d
 def _summary(pairs:pd.DataFrame, names:list[str], n:int=400)->dict[str,Any]:
     "AUC, resampled AUCs and AUC by kind of each distance column."
     draws = bootstrap_draws(pairs, names, n=n, seed=0)
@@ -105,7 +105,7 @@ def _environment()->dict[str,Any]:
     return dict(commit=commit, python=platform.python_version(), machine=platform.machine(), threads=torch.get_num_threads(),
                 versions={p: version(p) for p in ("torch", "numpy", "numba", "av")})
 
-# %% ../nbs/40_experiments.ipynb #44581554
+# %% ../nbs/40_experiments.ipynb #4c7fe32f
 def record_path(
     results:Path, # data/results
     cfg:SVConfig, # of the row
@@ -161,7 +161,7 @@ def sv(
     write_json(path, record)
     return record
 
-# %% ../nbs/40_experiments.ipynb #c08438d3
+# %% ../nbs/40_experiments.ipynb #15c32312
 def read_records(
     results:Path, # data/results
     data:str, # "small" or "precog"
@@ -201,7 +201,7 @@ def sv_table(
     table = pd.DataFrame(out)
     return table.assign(**{c: 100*table[c] for c in table.columns if c not in ("method", "seeds")})
 
-# %% ../nbs/40_experiments.ipynb #fd553663
+# %% ../nbs/40_experiments.ipynb #ec020d75
 sv_tables = dict(rendered=("small", (1, 2, 3), 800), precog=("precog", tuple(range(8)), 400)) # what to call it -> data, seeds, steps
 
 sv_rows = (("CPA, recommended", "recommended", "own"), ("CPA, as printed", "paper", "own"), ("uniform steps + FSA", "uniform", "own"), ("DTW", "dtw", "own"),
