@@ -287,11 +287,14 @@ def _far(clip:Clip, F_rtd:Tensor, ckpt:Checkpoint)->list[str]:
             f"{far:.1f} against at most {ckpt.domain.far:.1f}): "
             "no probability can be given"]
 
-def _doubts(clips:list[Clip], features:list[Tensor], ckpt:Checkpoint)->list[str]:
-    "Reasons to doubt a verdict."
-    out = [w for c,F in zip(clips, features, strict=True) for w in _far(c, F, ckpt)]
+def _strange(clips:list[Clip], features:list[Tensor], ckpt:Checkpoint)->list[str]:
+    "Reasons to give no probability at all."
+    return [w for c,F in zip(clips, features, strict=True) for w in _far(c, F, ckpt)]
+
+def _doubts(clips:list[Clip], ckpt:Checkpoint)->list[str]:
+    "Reasons to doubt a verdict, beside recordings that are far from the model's own."
     T = ckpt.cfg.n_frames
-    out += [f"{c.name} is so short that {n} different frames stand for {T}" for c in clips if (n := len(np.unique(c.times_t))) < T]
+    out = [f"{c.name} is so short that {n} different frames stand for {T}" for c in clips if (n := len(np.unique(c.times_t))) < T]
     cal, (short, long) = ckpt.calibration, sorted(c.duration for c in clips)
     if cal is None: out.append("this checkpoint has no calibration: the distance has no threshold; run `cpa calibrate`")
     elif cal.n_pairs < 20: out.append(f"threshold and probability rest on {cal.n_pairs} pairs only")
@@ -314,7 +317,8 @@ def _explain(clips:list[Clip], F:list[Tensor], distance:float, ckpt:Checkpoint, 
     p = model.pair(F1, F2)
     M, N = (relational_matrix_torch(x, y, logits=model.logits())[0].numpy() for x,y in ((F1, F2), (F2, F1)))
     one, two, steps = _step_table(.5*(M + N.T), M, N, clips, n_steps)
-    warn, strange = _doubts(clips, F, ckpt), any(_far(c, f, ckpt) for c,f in zip(clips, F, strict=True))
+    strange = _strange(clips, F, ckpt)
+    warn = strange + _doubts(clips, ckpt)
     prob = probability_same(distance, cal) if cal and not strange else None
     verdict = "uncalibrated" if prob is None or cal is None else "same" if distance <= cal.threshold else "different"
     if prob is not None and .4 < prob < .6: warn.append("undecided: pairs of one procedure and pairs of two are both found at this distance")

@@ -173,7 +173,7 @@ error = {"output_type": "error", "ename": "ValueError", "evalue": "no", "traceba
 
 @pytest.mark.parametrize("out, found", [
     (error, "kept error ValueError"), (stream("careful", "stderr"), "kept stderr"), (stream("saved to /home/me/x.png"), "a path"), (stream("in '/home/abc/x'"), "a path"),
-    (shown(text_plain=["PosixPath('/work/x')"]), "a path"), (stream(r"C:\Users\me"), "a path"), (stream("<object at 0x7f3a2b4c5d60>"), "address"),
+    (shown(text_plain=["PosixPath('/home/x')"]), "a path"), (stream(r"C:\Users\me"), "a path"), (stream("<object at 0x7f3a2b4c5d60>"), "address"),
     (stream("2026-11-24"), "date"), (stream("at 12:03:44"), "clock"), (stream("Wall time: 3 s"), "duration"), (stream("12.3 ms"), "duration"), (stream("810 frames/s"), "rate"),
     (stream(" 40%|####    | 4/10"), "progress"), (shown(**{"application/vnd.jupyter.widget-view+json": {}}), "widget"), (stream("x.py:1: UserWarning: odd"), "a warning"),
     (shown(text_plain="<Axes: title={}>"), "axes")])
