@@ -281,6 +281,12 @@ def _finished(rows:list[dict[str,Any]], cfg:TrainConfig)->bool:
     stale = len(v) - 1 - v.index(max(v)) if v else 0
     return bool(rows) and (rows[-1]["step"] >= cfg.steps or 0 < cfg.patience <= stale)
 
+def _usable(device:str)->str:
+    "The device, if this machine has it."
+    if device != "cpu" and not (device.partition(":")[0] == "cuda" and torch.cuda.is_available()):
+        raise ValueError(f"fit: need cpu, or cuda where PyTorch finds a GPU; got {device!r}; train on cpu")
+    return device
+
 def _tensorboard(folder:Path, start:int)->Any:
     "A writer that hides what a killed run wrote after its last checkpoint."
     from torch.utils.tensorboard import SummaryWriter
@@ -310,7 +316,7 @@ def fit(
 )->pd.DataFrame: # one row an epoch: step, loss_<term>..., valid
     "Train, or go on where a former call was stopped; the model is left in its last state, in evaluation mode."
     folder = Path(folder)
-    model.to(device)
+    model.to(_usable(device))
     opt = torch.optim.AdamW(model.parameters(), lr=cfg.lr, weight_decay=cfg.weight_decay)
     run = dict(train=asdict(cfg), model=json.loads(json.dumps(about or {})), data=batch_digest(batch_at(0)), device=str(device),
                threads=torch.get_num_threads(), torch=torch.__version__)

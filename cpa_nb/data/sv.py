@@ -9,7 +9,9 @@ __all__ = ['video_suffixes', 'backends', 'VideoSource', 'FrameSource', 'FeatureS
 
 # %% ../../nbs/12_sv_data.ipynb #31be5127
 import copy
+import hashlib
 import json
+import os
 import re
 import warnings
 from collections import Counter
@@ -140,26 +142,40 @@ class ArraySource(_Source):
         return x[idx]
 
 # %% ../../nbs/12_sv_data.ipynb #4ed1f8fa
-def _load_one(job:tuple)->tuple: return job[1],job[0].load(job[1]),job[0].fps(job[1])
+def _load_one(job:tuple)->tuple:
+    "Identifier, frames and rate of one video, thinned where it is long."
+    source,i,most = job
+    if most is None or (n := source.n_frames(i)) <= most: return i,source.load(i),source.fps(i)
+    return i,source.load(i, np.linspace(0, n-1, most).round().astype(int)),source.fps(i)*most/n
+
+def _memory()->int:
+    "Bytes of memory that this machine has."
+    return os.sysconf("SC_PAGE_SIZE")*os.sysconf("SC_PHYS_PAGES")
 
 def cached(
     source, # any source
     ids=None, # videos to keep; None = all
     size=None, # (H,W) in pixels for this copy; None = as the source gives them
+    most:int|None=None, # frames kept of a video, evenly spaced; None = all
+    limit:float|None=None, # GiB that may be kept; None = three quarters of the machine's memory
     workers:int=1, # processes that decode
     progress:bool=True, # show a bar
 )->ArraySource: # the same videos in memory (ours)
-    "Decode every video once and keep the frames."
+    "Decode every video once and keep the frames; refused as soon as it is clear that they will not fit."
     if size is not None:
         if not hasattr(source, "size"): raise ValueError(f"cached: need videos or pictures to scale; got {type(source).__name__}; leave size out")
         source = copy.copy(source)
         source.size = size
-    jobs = [(source, i) for i in (source.ids if ids is None else dict.fromkeys(ids))]
-    for _,i in jobs: source.find(i)
-    arrays,fps = {},{}
+    jobs = [(source, i, most) for i in (source.ids if ids is None else dict.fromkeys(ids))]
+    for _,i,_ in jobs: source.find(i)
+    arrays,fps,room,kept = {},{},.75*_memory() if limit is None else limit*2**30,0
     with tqdm(total=len(jobs), unit="video", desc="decoding", disable=not progress) as bar:
         for i,x,rate in _results(_load_one, jobs, workers):
             arrays[i],fps[i] = x,rate
+            kept += x.nbytes
+            if kept*len(jobs) > room*len(arrays) and (len(arrays) >= 8 or kept > room):
+                raise ValueError(f"cached: need {kept/len(arrays)*len(jobs)/2**30:.1f} GiB for {len(jobs)} videos; got {room/2**30:.1f} GiB; "
+                                 "use a smaller size or fewer frames of each video")
             bar.update()
     return ArraySource(arrays, fps)
 
@@ -301,6 +317,20 @@ class SVSet:
     def classes(self)->list:
         "Training procedures in natural order."
         return sorted(dict.fromkeys(self.splits["train"].label), key=_natural)
+    @property
+    def frame_shape(self)->tuple:
+        "What one frame looks like: (H,W,3) or (d,)."
+        if self.source is None: raise ValueError(f"SVSet {self.name}: need frames; got its lists alone; read it with a backend")
+        return tuple(self.source.load(self.source.ids[0], [0]).shape[1:])
+    def digest(self)->str:
+        "Identity of lists and frames, 16 hexadecimal digits; every video is read."
+        h = hashlib.sha256()
+        for part in (self.splits, self.pairs):
+            for s,t in part.items(): h.update(f"{s}\n{t.to_csv(index=False)}".encode())
+        for i in sorted({i for t in self.splits.values() for i in t.id}) if self.source else []:
+            x = np.ascontiguousarray(self.source.load(i))
+            h.update(f"{i} {x.shape} {x.dtype}".encode() + x.tobytes())
+        return h.hexdigest()[:16]
     @property
     def class_index(self)->dict:
         "Number of each training procedure."
