@@ -71,9 +71,12 @@ def log_frame_to_step_torch(
     F_btd:Tensor, # frame features (B,T,d)
     S_bkd:Tensor, # step features of the other videos (B,K,d)
     logits:Callable=dot_logits_torch, # pairwise logits
-)->Tensor: # (B,T,K) log W, each row sums to 1 after exp (paper, Sec. 3.3)
+    nothing:Tensor|None=None, # logit of "none of these steps", scalar (ours); None: every frame must show one (paper)
+)->Tensor: # (B,T,K) log W, each row sums to 1 after exp, or with `nothing` to less (paper, Sec. 3.3)
     "Log of the frame-to-step matrix, without leaving the log domain."
-    return logits(F_btd, S_bkd).log_softmax(-1)
+    L_btk = logits(F_btd, S_bkd)
+    if nothing is None: return L_btk.log_softmax(-1)
+    return torch.cat([L_btk, nothing.expand_as(L_btk[..., :1])], -1).log_softmax(-1)[..., :-1]
 
 # %% ../nbs/08_differentiable.ipynb #dba5f5b0
 def _block_weights(

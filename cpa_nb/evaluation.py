@@ -26,23 +26,30 @@ from .step_mining import BlockTables, harmonic_score, mine_steps, size_prior, un
 from .training import TrainConfig, fit, load_state, pair_batches
 
 # %% ../nbs/32_evaluation.ipynb #fd510ec4
+def _length(
+    system:System, # may know how many frames it was built for
+    n_frames:int|None, # what the caller wants
+)->int: # T
+    "The number of frames: as asked, else what the network was built for, else 16."
+    return n_frames or int(cast(Any, getattr(system.net, "n_frames", 16)))
+
 @torch.no_grad()
 def encode_videos(
     system:System, # trained
     source:Any, # has n_frames(id) and load(id, indices)
     ids:Iterable[str], # videos; repeats are encoded once
-    n_frames:int=16, # T
+    n_frames:int|None=None, # T; None: what the network was built for
     clips:tuple[int,...]=(1, 2, 3), # the three clips of the official test rule
     chunk:int=8, # videos encoded at once
 )->dict[str,Tensor]: # id -> (R,T,d), R clips (official protocol)
     "Frame features of each video's test clips, in evaluation mode."
     system.eval()
-    ids = list(dict.fromkeys(ids))
+    ids, T = list(dict.fromkeys(ids)), _length(system, n_frames)
     device = next(system.parameters()).device
     out:dict[str,Tensor] = {}
     for i in range(0, len(ids), chunk):
         some = ids[i:i + chunk]
-        x = np.stack([source.load(id, test_indices(source.n_frames(id), n_frames, r)) for id in some for r in clips])
+        x = np.stack([source.load(id, test_indices(source.n_frames(id), T, r)) for id in some for r in clips])
         F = system(to_clips(x).to(device))
         out.update(zip(some, F.view(len(some), len(clips), *F.shape[1:]), strict=True))
     return out
@@ -73,13 +80,6 @@ def pair_distances(
     return np.concatenate(out)
 
 # %% ../nbs/32_evaluation.ipynb #74d13d4b
-def _length(
-    system:System, # may know how many frames it was built for
-    n_frames:int|None, # what the caller wants
-)->int: # T
-    "The number of frames: as asked, else what the network was built for, else 16."
-    return n_frames or int(cast(Any, getattr(system.net, "n_frames", 16)))
-
 def evaluate_pairs(
     system:System, # trained
     data:Any, # an SVSet
@@ -94,7 +94,7 @@ def evaluate_pairs(
     columns = {"own": system.distance} if distances is None else distances
     taken = sorted(columns.keys() & set(pairs.columns))
     if taken: raise ValueError(f"evaluate_pairs: need names that the pairs table has not; got {taken}; call the distance otherwise")
-    features = encode_videos(system, data.source, pairs[["a", "b"]].to_numpy().ravel(), _length(system, n_frames), clips)
+    features = encode_videos(system, data.source, pairs[["a", "b"]].to_numpy().ravel(), n_frames, clips)
     for name,d in columns.items(): pairs[name] = pair_distances(d, features, pairs)
     return pairs
 
@@ -116,7 +116,7 @@ class ShuffledSource:
 # %% ../nbs/32_evaluation.ipynb #d881e105
 def validator(
     data:Any, # an SVSet
-    n_frames:int=16, # T
+    n_frames:int|None=None, # T; None: what the network was built for
     split:str="val", # never "test"
 )->Callable[[System],float]: # for `fit`: AUC 0..1
     "The AUC on validation pairs, one clip a video."
@@ -137,7 +137,7 @@ def can_validate(
     return "val" in data.pairs and data.pairs["val"].same.nunique() == 2
 
 def fit_validated(
-    system:System, # untrained; in the end it holds the best epoch
+    system:System, # untrained; in the end it holds the last epoch, or with `patience` the best one
     data:Any, # an SVSet with splits train and, better, val
     cfg:TrainConfig, # the loop
     folder:Path, # state and history; the same call goes on after an interruption
@@ -146,10 +146,10 @@ def fit_validated(
     progress:bool=True, # a bar
     about:dict[str,Any]|None=None, # what makes the model what it is
 )->pd.DataFrame: # one row an epoch: step, loss_<term>..., valid (ours)
-    "Train on positive pairs, and keep the epoch whose distances tell the validation pairs apart best."
+    "Train on positive pairs with the validation AUC beside; early stopping, and with it the choice of an epoch, is on where `cfg.patience` is set."
     T, judge = _length(system, n_frames), can_validate(data)
     history = fit(system, pair_batches(data, T, cfg.batch, cfg.seed), cfg, folder, validator(data, T) if judge else None, device, progress, about)
-    if judge:
+    if judge and cfg.patience:
         best, _ = load_state(Path(folder), "best")
         system.load_state_dict({k.removeprefix("model."): v for k,v in best.items()})
     return history

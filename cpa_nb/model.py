@@ -58,8 +58,8 @@ step_features:dict[str,Callable[[Tensor,Tensor],Tensor]] = dict(random=random_st
 @dataclass(frozen=True)
 class CPAConfig:
     "Every choice the model makes; `paper` and `recommended` are the two named ones."
-    n_frames:int = 16 # T, frames sampled from a video (paper 4.4)
-    n_steps:int = 12 # K, blocks of the mining (paper: 13 on CSV)
+    n_frames:int = 32 # T, frames sampled from a video (paper 4.4: 16)
+    n_steps:int = 22 # K, blocks of the mining (paper: 13 on CSV)
     dim:int = 64 # width of the frame features
     similarity:str = "cosine" # "dot": F1 F2^T / sqrt(d), the paper; "cosine": learned scale times cosine, ours
     score:str = "harmonic" # block score: "mean" is Eq. 1; "sqrt", "harmonic", "official" the others of chapter 02
@@ -67,8 +67,10 @@ class CPAConfig:
     start:str = "ctc" # boundary of the alignment: "paper" or "ctc" (chapter 03)
     step_feature:str = "mean" # "random" frame of the block in training (paper), "mean" or "centre"
     weights:tuple[float,float,float,float] = (1., 0., 1., 1.) # of task, step, align (Eq. 15) and contrast (ours)
+    scale:float = 30. # start of the learned scale of the cosine; "dot" has none
+    nothing:float|None = .8 # similarity below which a frame rather shows none of the steps (chapter 01); None: the paper
 
-paper = CPAConfig(n_steps=13, similarity="dot", score="mean", prior=0., start="paper", step_feature="random", weights=(1., 1., 1., 0.))
+paper = CPAConfig(n_frames=16, n_steps=13, similarity="dot", score="mean", prior=0., start="paper", step_feature="random", weights=(1., 1., 1., 0.), nothing=None)
 recommended = CPAConfig()
 scores:dict[str,Callable[[int,int,int],BlockTables]] = dict(mean=mean_score, sqrt=sqrt_score, harmonic=harmonic_score, official=official_score)
 
@@ -94,6 +96,8 @@ def check_config(
     if not 1 <= cfg.n_steps <= cfg.n_frames: raise ValueError(f"CPAConfig: need 1 <= n_steps <= n_frames; got {cfg.n_steps} and {cfg.n_frames}; lower n_steps")
     if cfg.dim < 1: raise ValueError(f"CPAConfig: need dim >= 1; got {cfg.dim}; 64 is usual")
     if not (isfinite(cfg.prior) and cfg.prior >= 0): raise ValueError(f"CPAConfig: need a finite prior >= 0; got {cfg.prior}; 0 for none, 0.3 is usual")
+    if not (isfinite(cfg.scale) and cfg.scale > 0): raise ValueError(f"CPAConfig: need a finite scale > 0; got {cfg.scale}; 30 is usual")
+    if cfg.nothing is not None and not isfinite(cfg.nothing): raise ValueError(f"CPAConfig: need a finite nothing, or None; got {cfg.nothing}; 0.8 is usual")
     check_weights(cfg.weights)
     return cfg
 
@@ -120,12 +124,17 @@ class CPADistance(nn.Module):
     ):
         super().__init__()
         self.cfg = check_config(cfg)
-        self.log_scale = nn.Parameter(torch.tensor(10.).log())
+        self.log_scale = nn.Parameter(torch.tensor(cfg.scale).log())
 
     def logits(self)->Callable[[Tensor,Tensor],Tensor]: # (B,T,d), (B,K,d) -> (B,T,K)
         "The similarity before the softmax: scaled dot product, or cosine with the learned scale (at most 50)."
         if self.cfg.similarity == "dot": return dot_logits_torch
         return partial(cosine_logits_torch, scale=self.log_scale.exp().clamp(max=50.))
+
+    def none_logit(self)->Tensor|None: # scalar, or None where every frame must show a step
+        "The logit of `none of these steps`, in the units of `logits`."
+        if self.cfg.nothing is None: return None
+        return self.cfg.nothing*(self.log_scale.exp().clamp(max=50.) if self.cfg.similarity == "cosine" else torch.ones_like(self.log_scale))
 
     def mine(self,
         F1_btd:Tensor, # features of the first videos (B,T,d)
@@ -139,10 +148,10 @@ class CPADistance(nn.Module):
         F2_bud:Tensor, # features of the second videos (B,U,d)
     )->Pair: # everything that was computed
         "Mining, step features, both alignments."
-        mined, logits = self.mine(F1_btd, F2_bud), self.logits()
+        mined, logits, none = self.mine(F1_btd, F2_bud), self.logits(), self.none_logit()
         step = step_features["centre" if self.cfg.step_feature == "random" and not self.training else self.cfg.step_feature]
         S1_bkd, S2_bkd = step(F1_btd, mined.bounds1), step(F2_bud, mined.bounds2)
-        logW12, logW21 = log_frame_to_step_torch(F1_btd, S2_bkd, logits=logits), log_frame_to_step_torch(F2_bud, S1_bkd, logits=logits)
+        logW12, logW21 = (log_frame_to_step_torch(F, S, logits, none) for F,S in ((F1_btd, S2_bkd), (F2_bud, S1_bkd)))
         return Pair(alignment_distance_torch(logW12, logW21, start=self.cfg.start), mined.score, mined.bounds1, mined.bounds2, logW12, logW21)
 
     def forward(self,

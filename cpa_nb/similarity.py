@@ -78,9 +78,13 @@ def frame_to_step_matrix(
     F_td:np.ndarray, # frame features of one video (T,d)
     S_kd:np.ndarray, # step features of the other video (K,d)
     logits:Callable=dot_logits, # pairwise logits (T,d),(K,d) -> (T,K)
-)->np.ndarray: # (T,K) in 0..1, each row sums to 1 (paper, Sec. 3.3)
+    nothing:float=-np.inf, # logit of "none of these steps" (ours); -inf: every frame must show one (paper)
+)->np.ndarray: # (T,K) in 0..1, each row sums to 1, or with `nothing` to less (paper, Sec. 3.3)
     "Frame-to-step matrix W: which step of the other video each frame looks like."
-    return softmax_rows(logits(F_td, S_kd))
+    L_tk = logits(F_td, S_kd)
+    if np.isnan(nothing) or nothing == np.inf: raise ValueError(f"frame_to_step_matrix: need a number or -inf for nothing; got {nothing}; -inf turns it off")
+    if nothing == -np.inf: return softmax_rows(L_tk)
+    return softmax_rows(np.concatenate([L_tk, np.full((len(L_tk), 1), nothing)], 1))[:, :-1]
 
 # %% ../nbs/01_similarity.ipynb #0de56e15
 def symmetric_matrix(
