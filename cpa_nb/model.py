@@ -67,7 +67,7 @@ class CPAConfig:
     start:str = "ctc" # boundary of the alignment: "paper" or "ctc" (chapter 03)
     step_feature:str = "mean" # "random" frame of the block in training (paper), "mean" or "centre"
     weights:tuple[float,float,float,float] = (1., 0., 1., 1.) # of task, step, align (Eq. 15) and contrast (ours)
-    scale:float = 30. # start of the learned scale of the cosine; "dot" has none
+    scale:float = 30. # start of the cosine's learned scale
     nothing:float|None = .8 # similarity below which a frame rather shows none of the steps (chapter 01); None: the paper
 
 paper = CPAConfig(n_frames=16, n_steps=13, similarity="dot", score="mean", prior=0., start="paper", step_feature="random", weights=(1., 1., 1., 0.), nothing=None)

@@ -431,7 +431,8 @@ _pair_html = _env.from_string("""
 <figcaption>{{ s.name }}, {{ s.first|clock }} to {{ s.last|clock }}</figcaption></figure>{% endfor %}</div>{% endif %}
 <h3>Step by step</h3>
 <div class="scroll" tabindex="0">{{ timeline }}</div>
-<p class="soft">Each numbered bar is a step, found without being told what the steps are: a guess at where a person would cut, and less certain than the verdict. A band joins the same step in both recordings.
+<p class="soft">Each numbered bar is a step, found without being told what the steps are: a guess at where a person would cut, less certain than the verdict.
+A band joins the same step in both recordings.
 A pale band with a broken edge and ≠ marks a step that does not agree.</p>
 <table><thead><tr><th>Step</th><th>in A</th><th>in B</th><th>Agreement</th><th class="num">%</th></tr></thead><tbody>
 {% for r in rows %}<tr{% if r.weak %} class="weak"{% endif %}><td><span class="chip" style="background:{{ r.color }};color:{{ r.on }}">{{ r.step }}</span></td>
