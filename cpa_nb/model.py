@@ -70,7 +70,8 @@ class CPAConfig:
     scale:float = 30. # start of the cosine's learned scale
     nothing:float|None = .8 # similarity below which a frame rather shows none of the steps (chapter 01); None: the paper
 
-paper = CPAConfig(n_frames=16, n_steps=13, similarity="dot", score="mean", prior=0., start="paper", step_feature="random", weights=(1., 1., 1., 0.), nothing=None)
+paper = CPAConfig(n_frames=16, n_steps=13, similarity="dot", score="mean", prior=0., start="paper", step_feature="random",
+                  weights=(1., 1., 1., 0.), nothing=None)
 recommended = CPAConfig()
 scores:dict[str,Callable[[int,int,int],BlockTables]] = dict(mean=mean_score, sqrt=sqrt_score, harmonic=harmonic_score, official=official_score)
 
