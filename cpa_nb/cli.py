@@ -275,13 +275,11 @@ def table(
 
     Example: cpa table rendered --methods recommended,bag --seeds 1
     """
-    from cpa_nb.experiments import SVConfig, read_records, sv, sv_rows, sv_table, sv_tables
+    from cpa_nb.experiments import run_rows, sv_rows, sv_table, sv_tables
     if which not in sv_tables: raise ValueError(f"table: need one of {', '.join(sv_tables)}; got {which!r}")
-    data, all_seeds, steps = sv_tables[which]
     if not all(s.strip().isdigit() for s in seeds.split(",") if seeds): raise ValueError(f"table: need whole numbers in --seeds, as in 1,2,3; got {seeds!r}")
     folder = os.environ.get("CPA_DATA")
-    for seed in [int(s) for s in seeds.split(",")] if seeds else all_seeds:
-        for method in methods.split(","):
-            sv(SVConfig(method, data, seed, steps), work, results, Path(folder)/"precog" if folder else None, device=device, progress=not quiet)
-    rows = sv_table(read_records(results, data), sv_rows)
+    numbers = [int(s) for s in seeds.split(",")] if seeds else None
+    records = run_rows(which, methods.split(","), numbers, work, results, Path(folder)/"precog" if folder else None, device, not quiet)
+    rows = sv_table(records, sv_rows)
     _say(dict(table=rows.to_dict("records")), rows.round(1).to_string(index=False), as_json)

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['encode_videos', 'pair_distances', 'evaluate_pairs', 'ShuffledSource', 'validator', 'can_validate', 'fit_validated',
-           'frame_truth', 'distance_logits', 'mining_table', 'mining_quality']
+           'frame_truth', 'distance_logits', 'shown_logits', 'mining_table', 'mining_quality']
 
 # %% ../nbs/32_evaluation.ipynb #c93e9d04
 from collections.abc import Callable, Iterable
@@ -173,6 +173,14 @@ def distance_logits(
     "The similarity a distance was trained with; 10 times the cosine, where CPA starts, if it has none."
     return cast(Any, distance).logits() if hasattr(distance, "logits") else partial(cosine_logits_torch, scale=10.)
 
+# %% ../nbs/32_evaluation.ipynb #f8939719
+def shown_logits(
+    A_btd:Tensor, # features (B,T,d)
+    B_bud:Tensor, # features (B,U,d)
+)->Tensor: # (B,T,U) (ours)
+    "Five times the cosine: the similarity from which steps for people are mined."
+    return cosine_logits_torch(A_btd, B_bud, scale=5.)
+
 # %% ../nbs/32_evaluation.ipynb #437eaadd
 def _against_truth(bounds:tuple[np.ndarray,np.ndarray], truth:tuple)->dict[str,float]:
     "Accuracy and boundary F1, mean of both videos."
@@ -187,6 +195,7 @@ def mining_table(
     logits:Callable[[Tensor,Tensor],Tensor], # similarity before the softmax
     n_steps:int|None=None, # steps to mine; None: the true number
     score:Callable[[int,int,int],BlockTables]|None=None, # block score; None: harmonic with the size prior .3
+    assign:Callable[[Tensor,Tensor],Tensor]|None=None, # similarity of frames and steps for the entropy; None: `logits`
 )->pd.DataFrame: # one row a pair; a cut is right within one sampled frame (ours)
     "Mine each pair and compare with its true steps; the same for uniform cuts."
     score = score or size_prior(harmonic_score, .3)
@@ -196,7 +205,7 @@ def mining_table(
         K = n_steps or len(both[0][1]) - 1
         found = mine_steps(relational_matrix_torch(F1, F2, logits=logits)[0].double().cpu().numpy(), K, score)
         S2 = mean_step(F2, torch.as_tensor(found.bounds2, device=F2.device)[None])
-        entropy = assignment_entropy(torch.softmax(logits(F1, S2)[0].double(), -1).cpu().numpy()) if K > 1 else np.nan
+        entropy = assignment_entropy(torch.softmax((assign or logits)(F1, S2)[0].double(), -1).cpu().numpy()) if K > 1 else np.nan
         even = _against_truth((uniform_bounds(F1.shape[1], K), uniform_bounds(F2.shape[1], K)), both)
         rows.append(dict(a=a, b=b, **_against_truth((found.bounds1, found.bounds2), both), largest_block=largest_block(found.bounds1, found.bounds2),
                          entropy=entropy, **{f"uniform_{k}": v for k,v in even.items()}))
@@ -210,6 +219,7 @@ def mining_quality(
     n_steps:int|None=None, # steps to mine; None: the true number
     score:Callable[[int,int,int],BlockTables]|None=None, # block score; None: harmonic with the size prior .3
     n_frames:int|None=None, # T; None: what the network was built for
+    logits:Callable[[Tensor,Tensor],Tensor]=shown_logits, # similarity of frames from which steps are mined
 )->dict[str,float]: # means of `mining_table` over positive pairs, their number, cosine and rank (ours)
     "How well mined steps agree with true ones, and whether the features have collapsed."
     pairs, T = data.pairs["test"] if pairs is None else pairs, _length(system, n_frames)
@@ -220,7 +230,7 @@ def mining_quality(
                          "compare distances instead")
     features = encode_videos(system, data.source, pairs[["a", "b"]].to_numpy().ravel(), T, clips=(2,))
     truth = {i: frame_truth(data.truth[i], test_indices(data.source.n_frames(i), T, 2)) for i in features}
-    with torch.no_grad(): table = mining_table(features, truth, pairs, distance_logits(system.distance), n_steps, score)
+    with torch.no_grad(): table = mining_table(features, truth, pairs, logits, n_steps, score, distance_logits(system.distance))
     F_vtd = torch.cat(list(features.values())).double().cpu().numpy()
     return dict(pairs=len(pairs), **{k: float(v) for k,v in table.drop(columns=["a", "b"]).mean().items()},
                 cosine=float(np.mean([mean_cosine(F) for F in F_vtd])), rank=effective_rank(F_vtd.reshape(-1, F_vtd.shape[2])))

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Builder', 'methods', 'sv_tables', 'sv_rows', 'SVConfig', 'rival', 'load_data', 'record_path', 'read_record',
-           'mined_steps', 'sv', 'read_records', 'sv_table', 'mining_rows', 'validation_rows']
+           'mined_steps', 'sv', 'read_records', 'sv_table', 'mining_rows', 'run_rows', 'validation_rows']
 
 # %% ../nbs/40_experiments.ipynb #4ba5c484
 import json
@@ -26,7 +26,7 @@ from .backbones import encoder_for
 from .baselines.sv import BagDistance, CentredDTWDistance, DropDTWDistance, UniformFSA, rival_distances
 from .data.sv import SVSet, cached, read_precog, read_sv
 from .data.synthetic import render_world
-from .evaluation import ShuffledSource, evaluate_pairs, fit_validated, mining_quality
+from .evaluation import ShuffledSource, distance_logits, evaluate_pairs, fit_validated, mining_quality, shown_logits
 from .metrics import auc, auc_by_type, bootstrap_draws
 from .model import Network, System, block_score, build_cpa, paper, recommended
 from .step_mining import mean_score
@@ -119,11 +119,12 @@ def read_record(
 def mined_steps(
     system:System, # trained or not
     data:SVSet, # with truth, or without
-)->dict[str,dict[str,float]]: # block score -> `mining_quality`; empty without truth
-    "Mined against true steps on the positive test pairs, with the printed block score and with the recommended one."
+)->dict[str,dict[str,float]]: # rule -> `mining_quality`; empty without truth
+    "Mined against true steps on the positive test pairs: as printed, as the verdict mines, as people are shown."
     if not data.truth: return {}
-    scores = dict(paper=mean_score, recommended=block_score(recommended))
-    return {name: {k: round(v, 4) for k,v in mining_quality(system, data, score=score).items()} for name,score in scores.items()}
+    own = distance_logits(system.distance)
+    rules = dict(printed=(mean_score, own), verdict=(block_score(recommended), own), shown=(None, shown_logits))
+    return {name: {k: round(v, 4) for k,v in mining_quality(system, data, score=s, logits=l).items()} for name,(s, l) in rules.items()}
 
 def _sizes(data:SVSet, pairs:pd.DataFrame)->dict[str,Any]:
     "Which data a number is about."
@@ -211,17 +212,39 @@ sv_rows = (("CPA, recommended", "recommended", "own"), ("CPA, as printed", "pape
 def mining_rows(
     records:list[dict[str,Any]], # of one data set
     method:str="recommended", # whose features
-)->pd.DataFrame: # one row per (trained or not, block score): means over seeds, in percent but for `largest_block`
+)->pd.DataFrame: # one row per (trained or not, rule): means over seeds, in percent but for `largest_block`
     "How well mined steps agree with true ones, before and after training, beside uniform cuts."
     some = [r["mining"] for r in records if r["config"]["method"] == method and r["mining"]["before"]]
     percent = ["accuracy", "uniform_accuracy", "boundary_f1", "uniform_boundary_f1"]
     out = []
     for when in ("before", "after"):
-        for rule in ("paper", "recommended"):
+        for rule in ("printed", "verdict", "shown"):
             m = pd.DataFrame([r[when][rule] for r in some])
-            row = {"training": when, "block score": rule, "seeds": len(m), **(100*m[percent].mean()).to_dict()}
+            row = {"training": when, "steps": rule, "seeds": len(m), **(100*m[percent].mean()).to_dict()}
             out.append(row | {"accuracy sd": 100*m["accuracy"].std(), "largest_block": m["largest_block"].mean()})
     return pd.DataFrame(out)
+
+# %% ../nbs/40_experiments.ipynb #de4a2230
+def run_rows(
+    which:str, # a name in `sv_tables`
+    methods_:Iterable[str], # of `methods`
+    seeds:Iterable[int]|None, # None: those of the book
+    work:Path, # rendered worlds and training state
+    results:Path, # records
+    precog:Path|None=None, # CPA_DATA/precog
+    device:str="cpu", # or "cuda"
+    progress:bool=True, # bars
+)->list[dict[str,Any]]: # all records of this data set
+    "Run the rows of a table that have no record yet; the data of a seed are read once for all its methods."
+    data, book, steps = sv_tables[which]
+    wanted = [str(m) for m in methods_]
+    unknown = [m for m in wanted if m not in methods]
+    if unknown: raise ValueError(f"run_rows: need methods of {', '.join(methods)}; got {unknown[0]!r}")
+    for seed in book if seeds is None else seeds:
+        rows = [SVConfig(m, data, seed, steps) for m in wanted]
+        loaded = None if all(record_path(results, r).exists() for r in rows) else load_data(rows[0], work, precog, progress)
+        for row in rows: sv(row, work, results, precog, loaded, device, progress)
+    return read_records(results, data)
 
 # %% ../nbs/40_experiments.ipynb #0c4c149f
 def validation_rows(

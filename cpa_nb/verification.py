@@ -30,7 +30,7 @@ from .backbones import to_clips
 from .data.video import frame_times, read_features, read_frames, test_indices
 from .differentiable import relational_matrix_torch
 from .data.sv import SVSet
-from .evaluation import can_validate, encode_videos, fit_validated, pair_distances
+from .evaluation import can_validate, encode_videos, fit_validated, pair_distances, shown_logits
 from .model import CPAConfig, System, build_cpa, recommended
 from .report import PairView
 from .step_mining import harmonic_score, mine_steps, size_prior
@@ -248,7 +248,7 @@ def learn(
     about = dict(data=data.name, videos=len(data.splits["train"]), procedures=len(data.classes), seed=train.seed, steps=train.steps, shown_steps=6,
                  version=import_module("cpa_nb").__version__)
     if can_validate(data):
-        about |= dict(validation_auc=float(history.valid.max()), validation="chose the epoch, set the threshold and the limit of the domain")
+        about |= dict(validation_auc=float(history.valid.iloc[-1]), validation="set the threshold and the limit of the domain")
     ckpt = with_domain(Checkpoint(system.cpu().eval(), cfg, data.classes, shape, None, None, about), data)
     save_checkpoint(folder, ckpt) # before the calibration, which may refuse: a model that was trained is kept
     if not can_validate(data): return ckpt
@@ -346,7 +346,7 @@ def _explain(clips:list[Clip], F:list[Tensor], distance:float, ckpt:Checkpoint, 
     model:Any = copy.deepcopy(ckpt.system.distance).double()
     cal = ckpt.calibration
     p = model.pair(F1, F2)
-    M, N = (relational_matrix_torch(x, y, logits=model.logits())[0].numpy() for x,y in ((F1, F2), (F2, F1)))
+    M, N = (relational_matrix_torch(x, y, logits=shown_logits)[0].numpy() for x,y in ((F1, F2), (F2, F1)))
     one, two, steps = _step_table(.5*(M + N.T), M, N, clips, n_steps)
     strange = _strange(clips, F, ckpt)
     warn = strange + _doubts(clips, ckpt)
