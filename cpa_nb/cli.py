@@ -195,7 +195,8 @@ def verdict_text(
 def verify(
     a:Annotated[Path, typer.Argument(help="First recording.")],
     b:Annotated[Path, typer.Argument(help="Second recording.")],
-    checkpoint:Checkpoint, # what was trained
+    checkpoint:Annotated[Path|None, typer.Option("--checkpoint", "-c", help="Folder that `cpa demo` or `cpa train` wrote; without it a network that knows "
+                                                "photographs gives distance and steps, but no verdict.")]=None,
     report:Annotated[Path|None, typer.Option(help="Write a page with matrix, blocks, alignment and filmstrips.")]=None,
     frames:Annotated[str, typer.Option(help="Frames in the report: show, blur or none.")]="show",
     steps:Annotated[int|None, typer.Option(help="How many steps to show; the verdict does not depend on it.", callback=_at_least(1))]=None,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import isfinite
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -69,6 +70,7 @@ class CPAConfig:
     weights:tuple[float,float,float,float] = (1., 0., 1., 1.) # of task, step, align (Eq. 15) and contrast (ours)
     scale:float = 30. # start of the cosine's learned scale
     nothing:float|None = .8 # similarity below which a frame rather shows none of the steps (chapter 01); None: the paper
+    backbone:str = "small" # frame encoder for pixels (chapter 20): "small", "lite0" or "resnet50"
 
 paper = CPAConfig(n_frames=16, n_steps=13, similarity="dot", score="mean", prior=0., start="paper", step_feature="random",
                   weights=(1., 1., 1., 0.), nothing=None)
@@ -300,10 +302,11 @@ def build_cpa(
     frame_shape:tuple[int,...], # (H,W,3) or (n,)
     n_classes:int, # procedures in training
     seed:int=0, # of the initial weights
+    weights:Path|str|None=None, # file for the trunk of a pretrained backbone; None: random, to be filled from a checkpoint
 )->System: # untrained
     "A CPA model for frames of this shape."
     check_config(cfg)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = Network(encoder_for(frame_shape, cfg.dim), n_classes, cfg.n_frames, cfg.dim)
+        net = Network(encoder_for(frame_shape, cfg.dim, cfg.backbone, weights), n_classes, cfg.n_frames, cfg.dim)
         return System(net, CPADistance(cfg), cfg.weights)
