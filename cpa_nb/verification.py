@@ -243,7 +243,9 @@ def learn(
 )->Checkpoint: # saved in `folder`
     "Train on the weak labels, calibrate on validation pairs, remember the domain, save."
     folder, shape = Path(folder), data.frame_shape
-    system, what = build_cpa(cfg, shape, len(data.classes), train.seed), dict(config=asdict(cfg), classes=data.classes)
+    file = pretrained_file() if cfg.backbone == "lite0" and len(shape) == 3 else None
+    if cfg.backbone not in ("small", "lite0"): raise ValueError(f"learn: need backbone small or lite0; got {cfg.backbone}, whose weights are in no package")
+    system, what = build_cpa(cfg, shape, len(data.classes), train.seed, file), dict(config=asdict(cfg), classes=data.classes)
     history = fit_validated(system, data, train, folder/"train", device=device, progress=progress, about=what)
     about = dict(data=data.name, videos=len(data.splits["train"]), procedures=len(data.classes), seed=train.seed, steps=train.steps, shown_steps=6,
                  version=import_module("cpa_nb").__version__)
@@ -305,7 +307,8 @@ def zero_shot(
     net:Any = Centred(encoder)
     system = System(net, CPADistance(zero_shot_config), zero_shot_config.weights).eval()
     meaning = ("no checkpoint was given: the features are those of a network that names photographs, not trained on procedures. "
-               "`uncalibrated` means that the distance has no threshold and says neither same nor different; use it to rank recordings of one kind, or train with `cpa train`")
+               "`uncalibrated` means that the distance has no threshold and says neither same nor different; "
+               "use it to rank recordings of one kind, or train with `cpa train`")
     return Checkpoint(system, zero_shot_config, [], (*encoder.size, 3), None, None, dict(data="photographs", uncalibrated=meaning))
 
 # %% ../nbs/46_verification.ipynb #85313001
