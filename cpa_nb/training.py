@@ -137,7 +137,8 @@ def train_step(
     "One step on Eq. 15; every random draw in it follows from seed and step."
     torch.manual_seed(cfg.seed*1_000_003 + step)
     for g in opt.param_groups: g["lr"] = learning_rate(step, cfg)
-    terms = cast(Trainable, model).losses(batch)
+    try: terms = cast(Trainable, model).losses(batch)
+    except ValueError as e: raise ValueError(f"fit: the model refused the batch at step {step}: {e}; the last checkpoint is kept") from e
     loss = torch.stack(list(terms.values())).sum()
     values = {k: float(v.detach()) for k,v in terms.items()}
     opt.zero_grad(set_to_none=True)

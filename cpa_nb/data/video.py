@@ -75,9 +75,9 @@ def _open(path, strict:bool=True)->tuple:
     except av.FFmpegError as e: raise VideoError(path, f"not a readable video: {e.strerror}") from e
     kind = _no_recording.get(container.format.name)
     streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
-    if kind or not streams:
+    if kind or not streams or streams[0].codec_context is None:
         container.close()
-        raise VideoError(path, f"{kind}, not a video" if kind else "holds no video stream")
+        raise VideoError(path, f"{kind}, not a video" if kind else "names a codec that does not exist" if streams else "holds no video stream")
     if strict: streams[0].codec_context.options = {"err_detect": "explode"}
     return container,streams[0]
 
