@@ -92,6 +92,7 @@ def _check_end(path, container, end:float, strict:bool)->None:
     "Refuse (strict) or warn of a file whose last packet ends before the length it claims."
     if container.duration is None or container.format.name not in _stores_length: return
     claimed,end = container.duration/av.time_base, end - (container.start_time or 0)/av.time_base
+    if container.format.name == "avi": claimed = max([claimed, *(float(s.frames*s.time_base) for s in container.streams.video if s.time_base)])  # else a guess
     if end >= .99*claimed - .25: return
     reason = f"cut off: claims {claimed:.2f} s, ends after {end:.2f} s"
     if strict: raise VideoError(path, reason)
