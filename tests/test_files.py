@@ -567,7 +567,9 @@ def run(folder, die_at=None, half=False, step=None, room=None):
 
 def files(folder): return {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")}
 root = Path(sys.argv[1])
-assert run(root/"calm") == 0
+kill_step = None
+torch.set_num_threads(1)
+training.fit(Line(), batch, training.TrainConfig(steps=6, steps_per_epoch=2), root/"calm", lambda m: float(m.layer.bias.detach().sum()), progress=False)
 calm, n = files(root/"calm"), 0
 for half in (True, False):
     for at in range(not half, 100, 3):
