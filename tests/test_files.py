@@ -197,7 +197,7 @@ def lying(path: Path, kind: str) -> None:
     data, factor = bytearray(path.read_bytes()), 3 if "long" in kind else 1/3
     for box, at in ((b"mvhd", 20), (b"mdhd", 20), (b"tkhd", 24), (b"elst", 12)):
         k = data.find(box)
-        if k < 0: continue
+        if k < 0 or box == b"elst" and factor < 1: continue  # a shorter edit is an edit: those frames are not to be shown
         old = int.from_bytes(data[k + at:k + at + 4], "big")
         data[k + at:k + at + 4] = round(old*factor).to_bytes(4, "big")
     path.write_bytes(data)
