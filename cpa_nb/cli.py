@@ -156,7 +156,7 @@ def train(
     size:Annotated[tuple[int,int], typer.Option(help="Height and width to which frames are scaled, in pixels.")]=(64, 112),
     frames:Annotated[int, typer.Option(help="Frames of a video kept in memory at most, evenly spaced.", callback=_at_least(16))]=256,
     workers:Annotated[int, typer.Option(help="Processes that decode.", callback=_at_least(1))]=2,
-    skip_bad:Annotated[bool, typer.Option("--skip-bad", help="Leave out videos that cannot be read, and say which; else they are listed and nothing is trained.")]=False,
+    skip_bad:Annotated[bool, typer.Option("--skip-bad", help="Leave out videos that cannot be read, and say which; else they are only listed.")]=False,
     device:Device="cpu", # for training
     quiet:Quiet=False, # no bars
     as_json:Json=False, # for programs

@@ -183,7 +183,7 @@ def save_state(
     file = f"{name}-{meta.get('step', 0):07d}.safetensors"
     part = folder/f".{file}.part"
     try: save_file({k: v.detach().cpu().contiguous() for k,v in tensors.items()}, part)
-    except SafetensorError as e: raise OSError(f"save_state: need room for {folder/file}; got {e}; make room and start again, what was saved before is kept") from None
+    except SafetensorError as e: raise OSError(f"save_state: need room for {folder/file}; got {e}; make room; what was saved is kept") from None
     digest = hashlib.sha256(part.read_bytes()).hexdigest()
     _swing(part, folder/file)
     write_json(folder/f"{name}.json", dict(meta, version=1, weights=file, sha256=digest))
@@ -206,13 +206,13 @@ def load_state(
     except ValueError as e: raise ValueError(f"load_state: {pointer} is not JSON ({e}); it was cut short or edited; restore it") from None
     version = meta.get("version") if isinstance(meta, dict) else None
     if version != 1: raise ValueError(f"load_state: {pointer} has version {version}; this release reads version 1")
-    if not all(isinstance(meta.get(k), str) for k in ("weights", "sha256")): raise ValueError(f"load_state: {pointer} names no weights; it was edited; restore it")
+    if not all(isinstance(meta.get(k), str) for k in ("weights", "sha256")): raise ValueError(f"load_state: {pointer} names no weights; restore it")
     file = pointer.with_name(Path(meta["weights"]).name)
     if not file.exists(): raise ValueError(f"load_state: {file} is missing; copy the whole folder, not single files")
     if hashlib.sha256(file.read_bytes()).hexdigest() != meta["sha256"]:
         raise ValueError(f"load_state: {file} was changed or cut short since it was saved; restore it")
     try: return load_file(file), meta
-    except SafetensorError as e: raise ValueError(f"load_state: {file} is no safetensors file ({e}); pickled weights, which can hold code, are not opened") from None
+    except SafetensorError as e: raise ValueError(f"load_state: {file} is no safetensors file ({e}); pickles, which can hold code, are not opened") from None
 
 # %% ../nbs/31_training.ipynb #ca386444
 def _pack(model:nn.Module, opt:torch.optim.Optimizer)->dict[str,Tensor]:

@@ -7,7 +7,6 @@ import pickle
 import subprocess
 import sys
 import warnings
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from cpa_nb.data.sv import BadFiles, FeatureSource, VideoSource, cached, parse_p
 from cpa_nb.data.synthetic import frames_digest
 from cpa_nb.data.video import VideoError, frame_times, probe, read_features, read_frames
 from cpa_nb.model import CPAConfig, build_cpa
-from cpa_nb.training import TrainConfig, fit, load_state, pair_batches, save_state
+from cpa_nb.training import TrainConfig, fit, load_state, pair_batches
 from cpa_nb.verification import Checkpoint, load_checkpoint, read_clip, read_pairs_csv, save_checkpoint
 
 outcomes = []  # (group, kind, what happened), filled as the tests run

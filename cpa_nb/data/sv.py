@@ -182,7 +182,8 @@ def _load_one(job:tuple)->tuple:
 def _unlike(source, arrays:dict)->dict:
     "Errors, by identifier, of the videos whose frames have another shape than most."
     usual = Counter(x.shape[1:] for x in arrays.values()).most_common(1)[0][0] if arrays else ()
-    return {i: VideoError(f if isinstance(f := source.find(i), Path) else i, f"its frames are {x.shape[1:]}, those of most others {usual}; size scales pictures to one")
+    def name(i): return f if isinstance(f := source.find(i), Path) else i
+    return {i: VideoError(name(i), f"its frames are {x.shape[1:]}, those of most others {usual}; size scales pictures to one")
             for i,x in arrays.items() if x.shape[1:] != usual}
 
 def _memory()->int:
@@ -405,7 +406,7 @@ class SVSet:
             raise ValueError(f"SVSet {self.name}: need two procedures with two training videos each; got fewer without {len(gone)} videos; add videos")
         for s,p in pairs.items():
             if p.same.nunique() == self.pairs[s].same.nunique(): continue
-            raise ValueError(f"SVSet {self.name}: need {s} pairs of the kinds there were; got {len(p)} of one kind or none without {len(gone)} videos; add videos")
+            raise ValueError(f"SVSet {self.name}: need {s} pairs of the kinds there were; got {len(p)} of one kind or none without {len(gone)} videos")
         return replace(self, splits=splits, pairs=pairs, truth={i: t for i,t in self.truth.items() if i not in gone})
     def summary(self)->pd.DataFrame:
         "Counts per split."
