@@ -82,7 +82,7 @@ def _complain(e:BaseException)->int:
     elif isinstance(e, _usage): # type: ignore[arg-type]
         where = e.ctx.command_path if e.ctx else "cpa" # type: ignore[attr-defined]
         text = f"cpa: {' '.join(e.format_message().split()).rstrip('.')}; see {where} --help" # type: ignore[attr-defined]
-    else: text = f"cpa: {' '.join(str(e).split())}"
+    else: text = "cpa: " + (str(e) if hasattr(e, "bad") else " ".join(str(e).split())) # a list of bad files keeps its lines
     print(text, file=sys.stderr)
     return 2
 
@@ -156,6 +156,7 @@ def train(
     size:Annotated[tuple[int,int], typer.Option(help="Height and width to which frames are scaled, in pixels.")]=(64, 112),
     frames:Annotated[int, typer.Option(help="Frames of a video kept in memory at most, evenly spaced.", callback=_at_least(16))]=256,
     workers:Annotated[int, typer.Option(help="Processes that decode.", callback=_at_least(1))]=2,
+    skip_bad:Annotated[bool, typer.Option("--skip-bad", help="Leave out videos that cannot be read, and say which; else they are only listed.")]=False,
     device:Device="cpu", # for training
     quiet:Quiet=False, # no bars
     as_json:Json=False, # for programs
@@ -164,12 +165,11 @@ def train(
 
     Example: cpa train videos --out checkpoint
     """
-    from cpa_nb.data.sv import cached, read_procedure_folders
+    from cpa_nb.data.sv import read_procedure_folders
     from cpa_nb.training import TrainConfig
     from cpa_nb.verification import learn
     if min(size) < 16: raise ValueError(f"train: need --size of at least 16 by 16 pixels; got {size[0]} by {size[1]}; 64 112 is usual")
-    data = read_procedure_folders(folder, seed=seed)
-    data.source = cached(data.source, size=size, most=frames, workers=workers, progress=not quiet)
+    data = read_procedure_folders(folder, seed=seed, skip_bad=skip_bad, keep=dict(size=size, most=frames, workers=workers, progress=not quiet))
     ckpt = learn(data, out, train=TrainConfig(steps=steps, seed=seed), device=device, progress=not quiet)
     cal = ckpt.calibration
     found = cal and f"threshold   {cal.threshold:.3f}, from {cal.source}"
@@ -252,6 +252,7 @@ def evaluate(
 def calibrate(
     pairs:Annotated[Path, typer.Argument(help="CSV with columns a, b, same (1 or 0); paths are relative to the CSV file.")],
     checkpoint:Checkpoint, # what was trained
+    skip_bad:Annotated[bool, typer.Option("--skip-bad", help="Leave out pairs of recordings that cannot be read, and say which.")]=False,
     as_json:Json=False, # for programs
 )->None:
     """Set threshold and probability of a checkpoint from your own pairs, videos it was not trained on.
@@ -259,7 +260,7 @@ def calibrate(
     Example: cpa calibrate judged.csv -c checkpoint
     """
     from cpa_nb.verification import calibrate_on_files
-    cal = calibrate_on_files(pairs, checkpoint)
+    cal = calibrate_on_files(pairs, checkpoint, skip_bad)
     _say(cal._asdict(), f"threshold   {cal.threshold:.3f}, from {cal.source}; saved in {checkpoint}", as_json)
 
 # %% ../nbs/60_cli.ipynb #table0001

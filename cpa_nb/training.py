@@ -22,6 +22,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 import pandas as pd
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from tqdm.auto import tqdm
@@ -89,6 +90,13 @@ def _load_clip(
     x = source.load(id, train_indices(source.n_frames(id), n_frames, rng))
     return jitter(x, rng) if x.ndim == 4 else x
 
+def _one_shape(clips:list[np.ndarray], ids:list[str])->np.ndarray:
+    "Clips as one array, if they can be."
+    for x,i in zip(clips, ids, strict=True):
+        if x.shape != clips[0].shape:
+            raise ValueError(f"pair_batches: need frames of one shape; got {x.shape[1:]} in {i} and {clips[0].shape[1:]} in {ids[0]}; give the source a size")
+    return np.stack(clips)
+
 def pair_batches(
     data:SVSet, # its "train" split gives the videos; keep the source in memory
     n_frames:int=16, # T
@@ -107,7 +115,7 @@ def pair_batches(
         order = [label for t in rng.permutation(list(tasks)) for label in rng.permutation(tasks[t])]
         chosen = order[:batch]
         two = [rng.choice(groups[label], 2, replace=False) for label in chosen]
-        x1, x2 = (np.stack([_load_clip(source, str(p[i]), n_frames, rng) for p in two]) for i in (0, 1))
+        x1, x2 = (_one_shape([_load_clip(source, str(p[i]), n_frames, rng) for p in two], [str(p[i]) for p in two]) for i in (0, 1))
         return Batch(to_clips(x1), to_clips(x2), torch.tensor([number[label] for label in chosen]))
     return at
 
@@ -129,7 +137,8 @@ def train_step(
     "One step on Eq. 15; every random draw in it follows from seed and step."
     torch.manual_seed(cfg.seed*1_000_003 + step)
     for g in opt.param_groups: g["lr"] = learning_rate(step, cfg)
-    terms = cast(Trainable, model).losses(batch)
+    try: terms = cast(Trainable, model).losses(batch)
+    except ValueError as e: raise ValueError(f"fit: the model refused the batch at step {step}: {e}; the last checkpoint is kept") from e
     loss = torch.stack(list(terms.values())).sum()
     values = {k: float(v.detach()) for k,v in terms.items()}
     opt.zero_grad(set_to_none=True)
@@ -173,7 +182,8 @@ def save_state(
     folder.mkdir(parents=True, exist_ok=True)
     file = f"{name}-{meta.get('step', 0):07d}.safetensors"
     part = folder/f".{file}.part"
-    save_file({k: v.detach().cpu().contiguous() for k,v in tensors.items()}, part)
+    try: save_file({k: v.detach().cpu().contiguous() for k,v in tensors.items()}, part)
+    except SafetensorError as e: raise OSError(f"save_state: need room for {folder/file}; got {e}; make room; what was saved is kept") from None
     digest = hashlib.sha256(part.read_bytes()).hexdigest()
     _swing(part, folder/file)
     write_json(folder/f"{name}.json", dict(meta, version=1, weights=file, sha256=digest))
@@ -196,11 +206,13 @@ def load_state(
     except ValueError as e: raise ValueError(f"load_state: {pointer} is not JSON ({e}); it was cut short or edited; restore it") from None
     version = meta.get("version") if isinstance(meta, dict) else None
     if version != 1: raise ValueError(f"load_state: {pointer} has version {version}; this release reads version 1")
+    if not all(isinstance(meta.get(k), str) for k in ("weights", "sha256")): raise ValueError(f"load_state: {pointer} names no weights; restore it")
     file = pointer.with_name(Path(meta["weights"]).name)
     if not file.exists(): raise ValueError(f"load_state: {file} is missing; copy the whole folder, not single files")
     if hashlib.sha256(file.read_bytes()).hexdigest() != meta["sha256"]:
         raise ValueError(f"load_state: {file} was changed or cut short since it was saved; restore it")
-    return load_file(file), meta
+    try: return load_file(file), meta
+    except SafetensorError as e: raise ValueError(f"load_state: {file} is no safetensors file ({e}); pickles, which can hold code, are not opened") from None
 
 # %% ../nbs/31_training.ipynb #ca386444
 def _pack(model:nn.Module, opt:torch.optim.Optimizer)->dict[str,Tensor]:

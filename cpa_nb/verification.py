@@ -27,9 +27,9 @@ from sklearn.utils.class_weight import compute_sample_weight
 from torch import Tensor
 
 from .backbones import Centred, TrunkEncoder, load_trunk, pretrained_file, to_clips
-from .data.video import frame_times, read_features, read_frames, test_indices
+from .data.video import VideoError, frame_times, read_features, read_frames, test_indices
 from .differentiable import relational_matrix_torch
-from .data.sv import SVSet
+from .data.sv import SVSet, settle_bad
 from .evaluation import can_validate, encode_videos, fit_validated, pair_distances, shown_logits
 from .model import CPAConfig, CPADistance, System, build_cpa, recommended
 from .report import PairView
@@ -413,26 +413,36 @@ def read_pairs_csv(
     "Pairs named by a person; every bad row is refused by its line."
     path = Path(path)
     if not path.is_file(): raise ValueError(f"calibrate: {path} is not there; give a CSV file with columns a, b, same")
-    try: table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
+    try: table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, skip_blank_lines=False).fillna("")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as e:
         raise ValueError(f"calibrate: {path} is no CSV table ({e}); its first line must be a,b,same") from None
     if not {"a", "b", "same"} <= set(table.columns): raise ValueError(f"calibrate: {path} needs columns a, b, same; it has {', '.join(table.columns)}")
-    for line,row in enumerate(table.itertuples(), 2):
+    seen: dict[frozenset, int] = {}
+    table = table[(table != "").any(axis=1)]
+    for line,row in zip(table.index + 2, table.itertuples(), strict=True):
         if row.same not in ("0", "1"): raise ValueError(f"calibrate: {path} line {line}: same must be 1 or 0; got {row.same!r}")
         for p in (row.a, row.b):
             if not (path.parent/p).is_file(): raise ValueError(f"calibrate: {path} line {line}: {p} is not there; paths are relative to the CSV file")
         if row.a == row.b: raise ValueError(f"calibrate: {path} line {line}: need two recordings; got {row.a} twice")
+        if (first := seen.setdefault(frozenset((row.a, row.b)), line)) < line:
+            raise ValueError(f"calibrate: {path} line {line}: need every pair once; got that of line {first} again; remove one")
     return pd.DataFrame(dict(a=[path.parent/p for p in table.a], b=[path.parent/p for p in table.b], same=table.same == "1"))
 
 @torch.no_grad()
 def calibrate_on_files(
     pairs_csv:Path|str, # see `read_pairs_csv`
     checkpoint:Path|str, # folder; its model.json is rewritten, its weights are not touched
+    skip_bad:bool=False, # leave out pairs of recordings that cannot be read, with a warning that names them
 )->Calibration: # saved in the checkpoint
     "Threshold and probability from pairs of files that a person judged."
     pairs, ckpt = read_pairs_csv(pairs_csv), load_checkpoint(checkpoint)
     files = pd.unique(pairs[["a", "b"]].to_numpy().ravel())
-    features = {p: ckpt.system(to_clips(read_clip(p, ckpt).frames_rt)) for p in files}
+    features, bad = {}, []
+    for p in files:
+        try: features[p] = ckpt.system(to_clips(read_clip(p, ckpt).frames_rt))
+        except VideoError as e: bad.append(e)
+    settle_bad("calibrate", bad, len(files), skip_bad)
+    pairs = pairs[pairs.a.isin(list(features)) & pairs.b.isin(list(features))]
     cal = fit_calibration(exact_distances(ckpt.system, features, pairs), pairs.same.to_numpy(), f"{len(pairs)} pairs of {Path(pairs_csv).name}")
     path = Path(checkpoint)/"model.json"
     write_json(path, {**json.loads(path.read_text()), "calibration": cal._asdict()})

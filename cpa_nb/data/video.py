@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['picture_suffixes', 'train_indices', 'test_indices', 'coinciding_segments', 'VideoError', 'read_frames', 'VideoInfo',
-           'frame_times', 'probe', 'frame_files', 'read_frame_folder', 'read_features', 'augment_clip']
+           'frame_times', 'probe', 'frame_files', 'read_frame_folder', 'feature_shape', 'read_features', 'augment_clip']
 
 # %% ../../nbs/11_video.ipynb #cd779d14
 import re
@@ -75,19 +75,24 @@ def _open(path, strict:bool=True)->tuple:
     except av.FFmpegError as e: raise VideoError(path, f"not a readable video: {e.strerror}") from e
     kind = _no_recording.get(container.format.name)
     streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
-    if kind or not streams:
+    if kind or not streams or streams[0].codec_context is None:
         container.close()
-        raise VideoError(path, f"{kind}, not a video" if kind else "holds no video stream")
+        raise VideoError(path, f"{kind}, not a video" if kind else "names a codec that does not exist" if streams else "holds no video stream")
     if strict: streams[0].codec_context.options = {"err_detect": "explode"}
     return container,streams[0]
 
 # %% ../../nbs/11_video.ipynb #8bf337fc
 _stores_length = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "avi", "flv")
 
+def _end_of(packet:av.Packet)->float:
+    "Second at which a packet ends; 0 where it has no stamp."
+    return 0. if packet.pts is None else float((packet.pts + (packet.duration or 0))*packet.time_base)
+
 def _check_end(path, container, end:float, strict:bool)->None:
     "Refuse (strict) or warn of a file whose last packet ends before the length it claims."
     if container.duration is None or container.format.name not in _stores_length: return
     claimed,end = container.duration/av.time_base, end - (container.start_time or 0)/av.time_base
+    if container.format.name == "avi": claimed = max([claimed, *(float(s.frames*s.time_base) for s in container.streams.video if s.time_base)])  # else a guess
     if end >= .99*claimed - .25: return
     reason = f"cut off: claims {claimed:.2f} s, ends after {end:.2f} s"
     if strict: raise VideoError(path, reason)
@@ -100,7 +105,7 @@ def _decode(path, strict:bool=True)->Iterator[av.VideoFrame]:
     with container:
         try:
             for packet in container.demux():
-                if packet.pts is not None: end = max(end, float((packet.pts + (packet.duration or 0))*packet.time_base))
+                end = max(end, _end_of(packet))
                 if packet.stream.index != stream.index: continue
                 for frame in packet.decode():
                     bad += frame.is_corrupt
@@ -138,12 +143,17 @@ class _Packets(NamedTuple):
     keys:np.ndarray # frame numbers of the key frames, ascending, the first is 0
     time_base:float # seconds per unit of a stamp
 
-def _packets(path)->_Packets|None:
+def _packets(path, strict:bool=True)->_Packets|None:
     "Stamps and key frames of a file without decoding it; None where they do not number the frames."
     container,stream = _open(path)
+    packets,end = [],0.
     with container:
-        try: packets = [(p.pts, p.is_keyframe, p.is_discard) for p in container.demux(stream) if p.size]
+        try:
+            for p in container.demux():
+                end = max(end, _end_of(p))
+                if p.size and p.stream.index == stream.index: packets.append((p.pts, p.is_keyframe, p.is_discard))
         except av.FFmpegError as e: raise VideoError(path, f"damaged: {e.strerror}") from e
+        _check_end(path, container, end, strict)
         if not packets or any(pts is None or skip for pts,_,skip in packets): return None
         pts = np.array(sorted(p[0] for p in packets))
         keys = np.searchsorted(pts, sorted(pts_ for pts_,key,_ in packets if key))
@@ -199,7 +209,7 @@ def read_frames(
     if indices is None: return np.stack(list(_in_order(path, None, size, strict).values()))
     idx = _checked(path, indices)
     wanted,kept = np.unique(idx),None
-    packets = _packets(path) if wanted[-1] >= 300 else None
+    packets = _packets(path, strict) if wanted[-1] >= 300 else None
     if packets is not None and wanted[-1] < len(packets.pts):
         groups,cost = _seek_plan(wanted, packets)
         if 2*cost < wanted[-1]: kept = _by_seek(path, groups, packets, size, strict)
@@ -221,7 +231,7 @@ def frame_times(
     strict:bool=True, # refuse a damaged file, where decoding is needed
 )->np.ndarray: # (n_frames,) seconds since the first frame
     "When each frame is shown: the stamps of the packets or, where those do not number the frames, of the decoded frames."
-    packets = _packets(path)
+    packets = _packets(path, strict)
     if packets is not None: return (packets.pts - packets.pts[0])*packets.time_base
     times = [f.time for f in _decode(path, strict)]
     if None in times: raise VideoError(path, "stores no time stamps; frame i is at i/fps seconds if the rate is constant")
@@ -236,11 +246,11 @@ def probe(
     first = next(_decode(path, strict))
     container,stream = _open(path)
     with container: fps,codec = float(stream.average_rate or stream.guessed_rate or 0),stream.codec_context.name
-    packets = None if exact else _packets(path)
-    n = sum(1 for _ in _decode(path, strict)) if packets is None else len(packets.pts)
+    packets = _packets(path, strict)
+    n = sum(1 for _ in _decode(path, strict)) if exact or packets is None else len(packets.pts)
     h,w = (first.width, first.height) if round(first.rotation/90)%2 else (first.height, first.width)
-    known = packets or _packets(path)
-    seconds = (n/fps if fps else float("nan")) if known is None or len(known.pts) < 2 or n < 2 else float((known.pts[-1]-known.pts[0])*known.time_base*n/(n-1))
+    seconds = n/fps if fps else float("nan")
+    if packets is not None and min(n, len(packets.pts)) > 1: seconds = float((packets.pts[-1]-packets.pts[0])*packets.time_base*n/(n-1))
     return VideoInfo(n, fps, w, h, seconds, codec)
 
 # %% ../../nbs/11_video.ipynb #fca82150
@@ -281,18 +291,34 @@ def read_frame_folder(
     return np.stack(pictures)
 
 # %% ../../nbs/11_video.ipynb #d68b4b9e
-def read_features(
-    path, # .npy file of shape (n_frames, d)
-    indices=None, # (N,) frame numbers, in any order; None = all
-)->np.ndarray: # (N,d) float32
-    "The rows of a feature array that have these numbers; nothing is unpickled."
+def feature_shape(
+    path, # .npy file
+)->tuple: # (n_frames, d), both at least 1
+    "The shape of a feature array, which is not read for it; other arrays are refused."
+    return _mapped(path).shape
+
+def _mapped(path)->np.ndarray:
+    "A checked feature array on disk; nothing is unpickled."
     if not Path(path).is_file(): raise VideoError(path, "no such file")
     try: x_td = np.load(path, allow_pickle=False, mmap_mode="r")
     except (ValueError, EOFError, OSError) as e: raise VideoError(path, f"not a readable .npy array: {e}") from e
-    if x_td.ndim != 2 or not len(x_td): raise VideoError(path, f"need an array (frames, d); got shape {x_td.shape}")
+    if not isinstance(x_td, np.ndarray): x_td.close(); raise VideoError(path, "an archive of arrays; need one array in a .npy file")
+    if x_td.ndim != 2 or not x_td.size: raise VideoError(path, f"need an array (frames, d); got shape {x_td.shape}")
+    if x_td.dtype.kind not in "fiu": raise VideoError(path, f"need real numbers; got {x_td.dtype}")
+    return x_td
+
+def read_features(
+    path, # .npy file of shape (n_frames, d), any real type
+    indices=None, # (N,) frame numbers, in any order; None = all
+)->np.ndarray: # (N,d) float32, all finite
+    "The rows of a feature array that have these numbers."
+    x_td = _mapped(path)
     idx = np.arange(len(x_td)) if indices is None else _checked(path, indices)
     if idx.max() >= len(x_td): raise VideoError(path, f"holds {len(x_td)} frames, but frame {idx.max()} was asked for")
-    return np.asarray(x_td[idx], dtype=np.float32)
+    with np.errstate(over="ignore"): out = np.asarray(x_td[idx], dtype=np.float32)
+    bad = idx[~np.isfinite(out).all(1)]
+    if len(bad): raise VideoError(path, f"features of {len(bad)} frames are NaN, infinite or too large for float32, first those of frame {bad[0]}")
+    return out
 
 # %% ../../nbs/11_video.ipynb #64b1e534
 _grey = np.array([.299, .587, .114])
