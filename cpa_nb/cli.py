@@ -35,7 +35,7 @@ def _between(low:float, high:float)->str:
     return f"[{low:.3f}, {high:.3f}]" if math.isfinite(low) else "(too few videos for an interval)"
 
 def _worth(r:dict[str,float])->str:
-    "How far verdicts may be relied on."
+    "What verdicts were worth on these pairs."
     return f"right on {r['same_right']:.0%} of same and {r['different_right']:.0%} of different pairs; Brier {r['brier']:.3f} (always one half: 0.250)"
 
 def _say(result:dict[str,Any], text:str, as_json:bool)->None:

@@ -170,7 +170,7 @@ def frame_truth(
 def distance_logits(
     distance:nn.Module, # of a System
 )->Callable[[Tensor,Tensor],Tensor]: # (B,T,d), (B,U,d) -> (B,T,U) (ours)
-    "The similarity a distance was trained with; 10 times the cosine, where CPA starts, if it has none."
+    "The similarity a distance was trained with; 10 times the cosine if it has none."
     return cast(Any, distance).logits() if hasattr(distance, "logits") else partial(cosine_logits_torch, scale=10.)
 
 # %% ../nbs/32_evaluation.ipynb #f8939719

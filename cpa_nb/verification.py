@@ -349,6 +349,7 @@ def _doubts(clips:list[Clip], ckpt:Checkpoint)->list[str]:
     cal, (short, long) = ckpt.calibration, sorted(c.duration for c in clips)
     if cal is None: out.append(ckpt.about.get("uncalibrated", "this checkpoint has no calibration: the distance has no threshold; run `cpa calibrate`"))
     elif cal.n_pairs < 20: out.append(f"threshold and probability rest on {cal.n_pairs} pairs only")
+    if clips[0].name == clips[1].name: out.append("both recordings are one file")
     if long > 4*short: out.append(f"one recording is {long/max(short, 1e-9):.1f} times as long as the other")
     return out
 
