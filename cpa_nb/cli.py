@@ -141,7 +141,7 @@ def demo(
     from cpa_nb.training import TrainConfig
     done = tell(out, preset, seed, TrainConfig(steps=steps, seed=seed), workers, device, progress=not quiet)
     lines = [f"{r.method:>15}  AUC {r.auc:.3f}  {_between(r.low, r.high)}" for r in done.table.itertuples()]
-    lines.append(f"verdicts    {_worth(done.reliability)}")
+    lines.append(f"verdicts    {_worth(done.reliability) if done.reliability else 'none: the validation pairs gave no threshold; train longer'}")
     lines += [f"report      {done.page}", f"checkpoint  {done.checkpoint}", f"next        cpa verify A.mp4 B.mp4 --checkpoint {done.checkpoint}"]
     facts = {k: getattr(done, k) for k in ("checkpoint", "reliability", "seconds")} | dict(report=done.page, table=done.table.to_dict("records"))
     _say(facts, "\n".join(lines), as_json)

@@ -44,7 +44,7 @@ class Demo(NamedTuple):
     page:Path # the report
     checkpoint:Path # folder for `cpa verify --checkpoint`
     table:pd.DataFrame # AUC with interval, by kind
-    reliability:dict[str,float] # of the verdict on the test pairs: `same_right`, `different_right`, `brier`
+    reliability:dict[str,float] # of the verdict on the test pairs: `same_right`, `different_right`, `brier`; empty without a threshold
     seconds:dict[str,float] # of each stage
 
 # %% ../nbs/47_demo.ipynb #d48a9b93
@@ -66,10 +66,9 @@ def demo(
     marks.append(("decode", time.perf_counter()))
     ckpt = learn(data, folder/"checkpoint", recommended, train, device, progress)
     marks.append(("train and calibrate", time.perf_counter()))
-    if ckpt.calibration is None: raise ValueError("demo: need a threshold to explain; got none from the validation pairs; train longer, in another folder")
     pairs = evaluate_pairs(ckpt.system, data, "test", {"own": ckpt.system.distance, **rival_distances()})
     table = auc_table(pairs, ["own", *rival_distances()]).replace({"method": {"own": "CPA"}})
-    worth = reliability(pairs.own, pairs.same, ckpt.calibration)
+    worth = reliability(pairs.own, pairs.same, ckpt.calibration) if ckpt.calibration else {}
     marks.append(("evaluate", time.perf_counter()))
     page = explain(folder/"report.html", world, data, ckpt, pairs, table, worth, pd.read_csv(folder/"checkpoint"/"train"/"history.csv"))
     marks.append(("explain", time.perf_counter()))
@@ -80,17 +79,17 @@ def explain(
     path:Path, # page to write
     world:Path, # folder of the videos
     data:SVSet, # what was evaluated
-    ckpt:Checkpoint, # calibrated
+    ckpt:Checkpoint, # calibrated, or distances alone are explained
     pairs:pd.DataFrame, # test pairs with distances
     table:pd.DataFrame, # AUC by method
-    worth:dict[str,float], # of the verdicts, see `reliability`
+    worth:dict[str,float], # of the verdicts, see `reliability`; may be empty
     history:pd.DataFrame, # of the training
 )->Path: # the written page
     "The page of the demo: facts, two pairs verified from their files, results, training."
-    if ckpt.calibration is None: raise ValueError("explain: need a calibrated checkpoint; got one without threshold; calibrate it")
-    views = [verify(world/"videos"/f"{p.a}.mp4", world/"videos"/f"{p.b}.mp4", ckpt).view for p in typical_pairs(pairs, ckpt.calibration.threshold)]
-    facts = {"AUC on unseen tasks": f"{table.auc[0]:.3f}", "same pairs called same": f"{worth['same_right']:.0%}",
-             "different pairs called different": f"{worth['different_right']:.0%}",
+    middle = ckpt.calibration.threshold if ckpt.calibration else float(pairs.own.median())
+    views = [verify(world/"videos"/f"{p.a}.mp4", world/"videos"/f"{p.b}.mp4", ckpt).view for p in typical_pairs(pairs, middle)]
+    names = dict(same_right="same pairs called same", different_right="different pairs called different")
+    facts = {"AUC on unseen tasks": f"{table.auc[0]:.3f}", **{name: f"{worth[k]:.0%}" for k,name in names.items() if k in worth},
              "training videos": len(data.splits["train"]), "procedures learnt": len(data.classes),
              "test videos, unseen tasks": len(data.splits["test"]), "test pairs": len(pairs), "seed": ckpt.about["seed"]}
     return demo_page(path, "Procedures compared", facts, table, views[0], views[1], history)

@@ -1,8 +1,12 @@
 "What the tests share: the root of the repository, and its scripts as modules."
 import importlib.util
+import signal
 from pathlib import Path
 
 import pytest
+
+# Ctrl-C must reach the programs that tests start, also where the tests run in the background: shells make such jobs ignore it, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 root = Path(__file__).resolve().parents[1]
 
