@@ -132,12 +132,15 @@ class CPADistance(nn.Module):
     def logits(self)->Callable[[Tensor,Tensor],Tensor]: # (B,T,d), (B,K,d) -> (B,T,K)
         "The similarity before the softmax: scaled dot product, or cosine with the learned scale (at most 50)."
         if self.cfg.similarity == "dot": return dot_logits_torch
-        return partial(cosine_logits_torch, scale=self.log_scale.exp().clamp(max=50.))
+        return partial(cosine_logits_torch, scale=self.scale())
+
+    def scale(self)->Tensor: # scalar, at most 50; 1 for the scaled dot product
+        "What `logits` multiplies the similarity by."
+        return self.log_scale.exp().clamp(max=50.) if self.cfg.similarity == "cosine" else torch.ones_like(self.log_scale)
 
     def none_logit(self)->Tensor|None: # scalar, or None where every frame must show a step
         "The logit of `none of these steps`, in the units of `logits`."
-        if self.cfg.nothing is None: return None
-        return self.cfg.nothing*(self.log_scale.exp().clamp(max=50.) if self.cfg.similarity == "cosine" else torch.ones_like(self.log_scale))
+        return None if self.cfg.nothing is None else self.cfg.nothing*self.scale()
 
     def mine(self,
         F1_btd:Tensor, # features of the first videos (B,T,d)

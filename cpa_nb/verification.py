@@ -383,7 +383,7 @@ def _explain(clips:list[Clip], F:list[Tensor], distance:float, ckpt:Checkpoint, 
 
 def _names(a:Path, b:Path)->tuple[str,str]:
     "The last parts of both paths, as many as it takes to tell them apart."
-    for n in range(1, max(len(a.parts), len(b.parts))):
+    for n in range(1, max(len(a.parts), len(b.parts)) + 1):
         one, two = "/".join(a.parts[-n:]), "/".join(b.parts[-n:])
         if one != two: return one, two
     return a.name, b.name
