@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['Builder', 'ladder', 'methods', 'sv_tables', 'sv_rows', 'SVConfig', 'rival', 'cpa', 'load_data', 'record_path',
-           'read_record', 'mined_steps', 'sv', 'read_records', 'sv_table', 'mining_rows', 'run_rows', 'validation_rows']
+           'read_record', 'mined_steps', 'sv', 'PrintedDistance', 'own_distances', 'read_records', 'sv_table',
+           'mining_rows', 'run_rows', 'validation_rows']
 
 # %% ../nbs/40_experiments.ipynb #4ba5c484
 import json
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .backbones import encoder_for
 from .baselines.sv import BagDistance, CentredDTWDistance, DropDTWDistance, UniformFSA, rival_distances
@@ -66,8 +67,8 @@ ladder:dict[str,CPAConfig] = {
     "frames": replace(paper, n_frames=32, n_steps=26),
     "cosine": replace(paper, n_frames=32, n_steps=26, similarity="cosine"),
     "rules": replace(paper, n_frames=32, n_steps=26, similarity="cosine", **_rules),
-    "contrast": replace(recommended, n_steps=26, nothing=None),
-    "steps": replace(recommended, nothing=None),
+    "contrast": replace(recommended, n_steps=26, nothing=None, verdict="align"),
+    "steps": replace(recommended, nothing=None, verdict="align"),
     "recommended": recommended,
 }
 
@@ -167,7 +168,7 @@ def sv(
     train = TrainConfig(steps=cfg.steps, steps_per_epoch=100, lr=cfg.lr, seed=cfg.seed)
     folder = Path(work)/"training"/f"{cfg.data}-{cfg.method}-s{cfg.seed}"
     history = fit_validated(system, data, train, folder, device=device, progress=progress, about=dict(method=cfg.method))
-    distances = {"own": system.distance, **rival_distances()}
+    distances = own_distances(system) | rival_distances()
     pairs = evaluate_pairs(system, data, "test", distances)
     shuffled = evaluate_pairs(system, replace(data, source=ShuffledSource(data.source)), "test", {"shuffled": system.distance})
     record = dict(config=asdict(cfg), data=_sizes(data, pairs), distances=_summary(pairs, list(distances)) | _summary(shuffled, ["shuffled"]),
@@ -177,13 +178,38 @@ def sv(
     write_json(path, record)
     return record
 
+# %% ../nbs/40_experiments.ipynb #352698f9
+class PrintedDistance(nn.Module):
+    "Eq. 10 of a distance that mines steps, whatever its verdict goes by."
+    def __init__(self,
+        distance:Any, # has `pair`, as `CPADistance`
+    ):
+        super().__init__()
+        self.distance = distance
+
+    def forward(self,
+        F1_btd:Tensor, # (B,T,d)
+        F2_bud:Tensor, # (B,U,d)
+    )->Tensor: # (B,)
+        "d_align of each pair."
+        return self.distance.pair(F1_btd, F2_bud).distance
+
+def own_distances(
+    system:System, # trained or not
+)->dict[str,nn.Module]: # "own", and "Eq. 10" of a system that mines steps
+    "The distances that belong to a system."
+    return {"own": system.distance} | ({"Eq. 10": PrintedDistance(system.distance)} if hasattr(system.distance, "pair") else {})
+
 # %% ../nbs/40_experiments.ipynb #15c32312
 def read_records(
     results:Path, # data/results
     data:str, # "small" or "precog"
+    seeds:Iterable[int]|None=None, # None: all
 )->list[dict[str,Any]]: # sorted by file name
-    "All records of one data set."
-    return [json.loads(p.read_text()) for p in sorted((Path(results)/f"sv-{data}").glob("*.json"))]
+    "The records of one data set."
+    records = [json.loads(p.read_text()) for p in sorted((Path(results)/f"sv-{data}").glob("*.json"))]
+    wanted = None if seeds is None else set(seeds)
+    return [r for r in records if wanted is None or r["config"]["seed"] in wanted]
 
 def _mean_draws(records:list[dict[str,Any]], name:str)->np.ndarray:
     "Resampled AUCs, averaged over seeds: worlds are independent, so draw i of one may stand beside draw i of another."
@@ -220,8 +246,9 @@ def sv_table(
 # %% ../nbs/40_experiments.ipynb #ec020d75
 sv_tables = dict(rendered=("small", (1, 2, 3), 800), precog=("precog", tuple(range(8)), 400)) # what to call it -> data, seeds, steps
 
-sv_rows = (("CPA, recommended", "recommended", "own"), ("CPA, as printed", "paper", "own"), ("uniform steps + FSA", "uniform", "own"), ("DTW", "dtw", "own"),
-           ("Drop-DTW", "drop_dtw", "own"), ("Drop-DTW on DTW's features", "dtw", "Drop-DTW"), ("DTW on CPA's features", "recommended", "DTW"),
+sv_rows = (("CPA, recommended", "recommended", "own"), ("CPA, recommended, by Eq. 10", "recommended", "Eq. 10"), ("CPA, as printed", "paper", "own"),
+           ("uniform steps + FSA", "uniform", "own"), ("DTW", "dtw", "own"), ("Drop-DTW", "drop_dtw", "own"), ("Drop-DTW on DTW's features", "dtw", "Drop-DTW"),
+           ("DTW on CPA's features", "recommended", "DTW"), ("DTW, squared costs, on CPA's features", "recommended", "DTW, squared"),
            ("Drop-DTW on CPA's features", "recommended", "Drop-DTW"), ("bag of frames on CPA's features", "recommended", "bag of frames"),
            ("bag of frames", "bag", "own"), ("CPA, recommended, frames shuffled", "recommended", "shuffled"), ("DTW, frames shuffled", "dtw", "shuffled"))
 
@@ -256,11 +283,12 @@ def run_rows(
     wanted = [str(m) for m in methods_]
     unknown = [m for m in wanted if m not in methods]
     if unknown: raise ValueError(f"run_rows: need methods of {', '.join(methods)}; got {unknown[0]!r}")
-    for seed in book if seeds is None else seeds:
+    seeds = list(book if seeds is None else seeds)
+    for seed in seeds:
         rows = [SVConfig(m, data, seed, steps) for m in wanted]
         loaded = None if all(record_path(results, r).exists() for r in rows) else load_data(rows[0], work, precog, progress)
         for row in rows: sv(row, work, results, precog, loaded, device, progress)
-    return read_records(results, data)
+    return read_records(results, data, seeds)
 
 # %% ../nbs/40_experiments.ipynb #0c4c149f
 def validation_rows(
