@@ -252,7 +252,8 @@ def frame_surprise_torch(
 )->Tensor: # (B,T) float64, nats; 0 at padding, inf where no alignment is possible; no gradient (ours)
     "Expected cost of each frame under the posterior of start `ctc`."
     align_log_prob_torch(logW_btk.detach(), "ctc", lengths) # refuses what cannot be aligned
-    alive_bt = _inside(_lengths("frame_surprise_torch", lengths, *logW_btk.shape[:2], logW_btk.device), logW_btk.shape[1])
+    B, T, _ = logW_btk.shape
+    alive_bt = _inside(_lengths("frame_surprise_torch", lengths, B, T, logW_btk.device), T)
     L_btk = logW_btk.detach().masked_fill(~alive_bt[..., None], 0.).double()
     D_btk = _forward_table(L_btk, alive_bt)
     total_b11 = D_btk[:, -1:, -1:]
@@ -284,6 +285,7 @@ def fault_distance_torch(
         raise ValueError("fault_distance_torch: both directions need the same pairs and steps; "
             f"got {tuple(logW12_btk.shape)} and {tuple(logW21_buk.shape)}; mine them together")
     def one(logW_btk:Tensor, lengths:Any)->Tensor:
-        inside_bt = _inside(_lengths("fault_distance_torch", lengths, *logW_btk.shape[:2], logW_btk.device), logW_btk.shape[1]).double()
+        B, T, _ = logW_btk.shape
+        inside_bt = _inside(_lengths("fault_distance_torch", lengths, B, T, logW_btk.device), T).double()
         return _power_mean_torch(frame_surprise_torch(logW_btk, lengths), inside_bt, width, power)
     return (.5*(one(logW12_btk, len1) + one(logW21_buk, len2))).to(logW12_btk.dtype)

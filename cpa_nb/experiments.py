@@ -61,12 +61,11 @@ def rival(
             return system
     return build
 
-_rules = dict(score="harmonic", prior=.3, start="ctc", step_feature="mean")
 ladder:dict[str,CPAConfig] = {
     "paper": paper,
     "frames": replace(paper, n_frames=32, n_steps=26),
     "cosine": replace(paper, n_frames=32, n_steps=26, similarity="cosine"),
-    "rules": replace(paper, n_frames=32, n_steps=26, similarity="cosine", **_rules),
+    "rules": replace(paper, n_frames=32, n_steps=26, similarity="cosine", score="harmonic", prior=.3, start="ctc", step_feature="mean"),
     "contrast": replace(recommended, n_steps=26, nothing=None, verdict="align"),
     "steps": replace(recommended, nothing=None, verdict="align"),
     "recommended": recommended,

@@ -20,8 +20,8 @@ import torch.nn.functional as nnf
 from torch import Tensor, nn
 
 from .backbones import encoder_for
-from .differentiable import (MinedTorch, alignment_distance_torch, cosine_logits_torch, dot_logits_torch, fault_distance_torch, log_frame_to_step_torch, mine_steps_torch,
-                                   relational_matrix_torch)
+from .differentiable import (MinedTorch, alignment_distance_torch, cosine_logits_torch, dot_logits_torch, fault_distance_torch,
+                                   log_frame_to_step_torch, mine_steps_torch, relational_matrix_torch)
 from .step_mining import BlockTables, harmonic_score, mean_score, official_score, size_prior, sqrt_score
 
 # %% ../nbs/21_model.ipynb #36a23924
