@@ -266,8 +266,9 @@ def calibrate(
 # %% ../nbs/60_cli.ipynb #table0001
 @app.command()
 def table(
-    which:Annotated[str, typer.Argument(help="rendered: worlds of the small preset; precog: real people, needs CPA_DATA.")],
-    methods:Annotated[str, typer.Option(help="Rows to run, comma-separated.")]="recommended,paper,uniform,dtw,drop_dtw,bag",
+    which:Annotated[str, typer.Argument(help="rendered: worlds of the small preset; precog: real people, needs CPA_DATA; "
+                                             "ladder: from the paper's configuration to the recommended one.")],
+    methods:Annotated[str, typer.Option(help="Rows to run, comma-separated; those of the table if left out.")]="",
     seeds:Annotated[str, typer.Option(help="Comma-separated; each is a world, or a draw of people. Those of the book if left out.")]="",
     work:Annotated[Path, typer.Option(help="Rendered worlds and training states.")]=Path("runs"),
     results:Annotated[Path, typer.Option(help="Records; a row that has one is not run again.")]=Path("data/results"),
@@ -277,11 +278,11 @@ def table(
 
     Example: cpa table rendered --methods recommended,bag --seeds 1
     """
-    from cpa_nb.experiments import run_rows, sv_rows, sv_table, sv_tables
+    from cpa_nb.experiments import run_rows, sv_tables
     if which not in sv_tables: raise ValueError(f"table: need one of {', '.join(sv_tables)}; got {which!r}")
     if not all(s.strip().isdigit() for s in seeds.split(",") if seeds): raise ValueError(f"table: need whole numbers in --seeds, as in 1,2,3; got {seeds!r}")
     folder = os.environ.get("CPA_DATA")
     numbers = [int(s) for s in seeds.split(",")] if seeds else None
-    records = run_rows(which, methods.split(","), numbers, work, results, Path(folder)/"precog" if folder else None, device, not quiet)
-    rows = sv_table(records, sv_rows)
+    records = run_rows(which, methods.split(",") if methods else None, numbers, work, results, Path(folder)/"precog" if folder else None, device, not quiet)
+    rows = sv_tables[which].show(records)
     _say(dict(table=rows.to_dict("records")), rows.round(1).to_string(index=False), as_json)
