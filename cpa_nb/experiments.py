@@ -253,7 +253,8 @@ sv_rows = (("CPA, recommended", "recommended", "own"), ("CPA, recommended, by Eq
 
 ladder_rows = (("CPA, as printed", "paper", "own"), ("32 frames in place of 16", "frames", "own"), ("cosine, learned scale", "cosine", "own"),
                ("block score, start, step feature", "rules", "own"), ("contrast in place of the step loss", "contrast", "own"),
-               ("K = 22 in place of 26", "steps", "own"), ("a way out for foreign frames", "recommended", "Eq. 10"), ("runs of bad frames weigh more", "recommended", "own"))
+               ("K = 22 in place of 26", "steps", "own"), ("a way out for foreign frames", "recommended", "Eq. 10"),
+               ("runs of bad frames weigh more", "recommended", "own"))
 
 def ladder_table(
     records:list[dict[str,Any]], # of one data set
