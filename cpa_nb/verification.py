@@ -6,7 +6,7 @@
 __all__ = ['usual_loop', 'zero_shot_config', 'Calibration', 'fit_calibration', 'probability_same', 'reliability', 'Domain',
            'description', 'fit_domain', 'domain_distance', 'Checkpoint', 'save_checkpoint', 'load_checkpoint', 'Clip',
            'read_clip', 'exact_distances', 'with_calibration', 'with_domain', 'learn', 'shown_steps', 'step_agreement',
-           'cut_times', 'zero_shot', 'Verdict', 'verify', 'read_pairs_csv', 'calibrate_on_files']
+           'cut_times', 'step_places', 'zero_shot', 'Verdict', 'verify', 'read_pairs_csv', 'calibrate_on_files']
 
 # %% ../nbs/46_verification.ipynb #a2194ceb
 import copy
@@ -14,6 +14,7 @@ import json
 import warnings
 from dataclasses import asdict, replace
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +33,7 @@ from .differentiable import relational_matrix_torch
 from .data.sv import SVSet, settle_bad
 from .evaluation import can_validate, encode_videos, fit_validated, pair_distances, shown_logits
 from .model import CPAConfig, CPADistance, System, build_cpa, recommended
-from .report import PairView
+from .report import PairView, undecided
 from .step_mining import harmonic_score, mine_steps, size_prior
 from .training import TrainConfig, load_state, save_state, write_json
 
@@ -293,6 +294,19 @@ def cut_times(
     mid = .5*(times_t[1:] + times_t[:-1])
     return np.concatenate([[0.], mid[bounds[1:-1] - 1], [duration]])
 
+# %% ../nbs/46_verification.ipynb #0be35bcf
+def step_places(
+    M_tu:np.ndarray, # relational matrix, rows sum to 1
+    N_ut:np.ndarray, # the matrix of the swapped pair, rows sum to 1
+    bounds1:np.ndarray, # cuts of video 1 (K+1,)
+    bounds2:np.ndarray, # cuts of video 2 (K+1,)
+)->tuple[np.ndarray,np.ndarray]: # both (K,): for each step of video 1 the step 1..K of video 2, and the reverse; 0: none
+    "Where a step is found in the other video: the step that holds at least four fifths of its nearest frames (ours)."
+    def places(A:np.ndarray, own:np.ndarray, other:np.ndarray)->np.ndarray:
+        share = np.array([[A[a:x, b:y].sum()/(x - a) for b,y in pairwise(other)] for a,x in pairwise(own)])
+        return np.where(share.max(1) >= .8 - 1e-9, share.argmax(1) + 1, 0)
+    return places(_nearest(M_tu), bounds1, bounds2), places(_nearest(N_ut), bounds2, bounds1)
+
 # %% ../nbs/46_verification.ipynb #2760aa69
 zero_shot_config = replace(recommended, nothing=None) # chosen on rendered validation pairs, chapter 20
 
@@ -320,14 +334,15 @@ class Verdict(NamedTuple):
     verdict:str # "same", "different" or "uncalibrated"
     probability:float|None # that both show the same procedure
     threshold:float|None # of the distance
+    undecided:bool # the probability is near one half: `verdict` is only the side of the threshold it fell on
     warnings:list[str] # reasons to doubt the verdict
-    steps:pd.DataFrame # step, start_a, end_a, start_b, end_b (seconds), agreement (0..1)
+    steps:pd.DataFrame # step, start_a, end_a, start_b, end_b (seconds), agreement (0..1), a_in_b, b_in_a (see `step_places`)
     view:PairView # all that a report draws
 
     def to_dict(self)->dict[str,Any]:
         "For JSON: everything but the pictures."
         return dict(a=self.a, b=self.b, distance=self.distance, verdict=self.verdict, probability=self.probability, threshold=self.threshold,
-                    warnings=self.warnings, steps=self.steps.to_dict("records"))
+                    undecided=self.undecided, warnings=self.warnings, steps=self.steps.to_dict("records"))
 
 def _far(clip:Clip, F_rtd:Tensor, ckpt:Checkpoint)->list[str]:
     "A warning for a recording unlike the model's own, or in which nothing happens."
@@ -358,8 +373,9 @@ def _step_table(S_tu:np.ndarray, M_tu:np.ndarray, N_ut:np.ndarray, clips:list[Cl
     "Cuts of the shown steps, and their times and agreement."
     one, two = shown_steps(S_tu, n_steps)
     ta, tb = (cut_times(s, c.times_t, c.duration) for s,c in zip((one, two), clips, strict=True))
-    table = dict(step=range(1, len(ta)), start_a=ta[:-1], end_a=ta[1:], start_b=tb[:-1], end_b=tb[1:], agreement=step_agreement(M_tu, N_ut, one, two))
-    return one, two, pd.DataFrame(table)
+    a_in_b, b_in_a = step_places(M_tu, N_ut, one, two)
+    return one, two, pd.DataFrame(dict(step=range(1, len(ta)), start_a=ta[:-1], end_a=ta[1:], start_b=tb[:-1], end_b=tb[1:],
+                                       agreement=step_agreement(M_tu, N_ut, one, two), a_in_b=a_in_b, b_in_a=b_in_a))
 
 def _explain(clips:list[Clip], F:list[Tensor], distance:float, ckpt:Checkpoint, n_steps:int)->Verdict:
     "Verdict, shown steps and all that a report draws, from the middle clips."
@@ -373,13 +389,12 @@ def _explain(clips:list[Clip], F:list[Tensor], distance:float, ckpt:Checkpoint, 
     warn = strange + _doubts(clips, ckpt)
     prob = probability_same(distance, cal) if cal and not strange else None
     verdict = "uncalibrated" if prob is None or cal is None else "same" if distance <= cal.threshold else "different"
-    if prob is not None and .4 < prob < .6: warn.append("undecided: pairs of one procedure and pairs of two are both found at this distance")
     frames = [c.frames_rt[1] if c.frames_rt.ndim == 5 else None for c in clips]
     W12, W21, fine1, fine2 = (x[0].numpy() for x in (p.log_W12_btk.exp(), p.log_W21_buk.exp(), p.bounds1, p.bounds2))
     view = PairView(clips[0].name, clips[1].name, M, W12, W21, fine1, fine2, one, two,
                     clips[0].times_t, clips[1].times_t, clips[0].duration, clips[1].duration, frames[0], frames[1], distance,
-                    cal.threshold if cal else np.nan, np.nan if prob is None else prob, verdict, warn, steps)
-    return Verdict(clips[0].name, clips[1].name, distance, verdict, prob, cal.threshold if cal else None, warn, steps, view)
+                    cal.threshold if cal else np.nan, np.nan if prob is None else prob, verdict, warn, steps, cal.source if cal else "")
+    return Verdict(clips[0].name, clips[1].name, distance, verdict, prob, cal.threshold if cal else None, undecided(prob), warn, steps, view)
 
 def _names(a:Path, b:Path)->tuple[str,str]:
     "The last parts of both paths, as many as it takes to tell them apart."
