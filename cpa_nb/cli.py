@@ -183,10 +183,10 @@ def verdict_text(
     v:Any, # a Verdict of chapter 46
 )->str: # a few lines for a terminal
     "The verdict in words and its step table, with the times and per cents of the page."
-    from cpa_nb.report import clock, percent, step_remark
+    from cpa_nb.report import chance, clock, percent, step_remark
     said = f"undecided, leaning to {v.verdict}" if v.undecided else v.verdict
     lines = [f"A  {v.a}", f"B  {v.b}", f"distance    {v.distance:.3f}" + ("" if v.threshold is None else f"  (threshold {v.threshold:.3f})"),
-             f"verdict     {said}" + ("" if v.probability is None else f", probability of the same steps in the same order: {percent(v.probability)}"), "",
+             f"verdict     {said}" + ("" if v.probability is None else f", probability of the same steps in the same order: {chance(v.probability)}"), "",
              f"step   {'in A':^17}   {'in B':^17}   match"]
     remarks = []
     for r in v.steps.to_dict("records"):

@@ -33,7 +33,7 @@ from .differentiable import relational_matrix_torch
 from .data.sv import SVSet, settle_bad
 from .evaluation import can_validate, encode_videos, fit_validated, pair_distances, shown_logits
 from .model import CPAConfig, CPADistance, System, build_cpa, recommended
-from .report import PairView, undecided
+from .report import PairView, agrees, undecided
 from .step_mining import harmonic_score, mine_steps, size_prior
 from .training import TrainConfig, load_state, save_state, write_json
 
@@ -296,16 +296,22 @@ def cut_times(
 
 # %% ../nbs/46_verification.ipynb #0be35bcf
 def step_places(
-    M_tu:np.ndarray, # relational matrix, rows sum to 1
-    N_ut:np.ndarray, # the matrix of the swapped pair, rows sum to 1
+    S_tu:np.ndarray, # similarity of every two frames, mean of both directions
     bounds1:np.ndarray, # cuts of video 1 (K+1,)
     bounds2:np.ndarray, # cuts of video 2 (K+1,)
-)->tuple[np.ndarray,np.ndarray]: # both (K,): for each step of video 1 the step 1..K of video 2, and the reverse; 0: none
-    "Where a step is found in the other video: the step that holds at least four fifths of its nearest frames (ours)."
-    def places(A:np.ndarray, own:np.ndarray, other:np.ndarray)->np.ndarray:
-        share = np.array([[A[a:x, b:y].sum()/(x - a) for b,y in pairwise(other)] for a,x in pairwise(own)])
-        return np.where(share.max(1) >= .8 - 1e-9, share.argmax(1) + 1, 0)
-    return places(_nearest(M_tu), bounds1, bounds2), places(_nearest(N_ut), bounds2, bounds1)
+)->np.ndarray: # (K,2) first frame and end, in video 2, of the place of each step of video 1; 0, 0: in no other place than its partner
+    "Where the steps of video 1 come instead (ours)."
+    out, A = np.zeros((len(bounds1) - 1, 2), int), _nearest(S_tu)
+    for k,((a, x),(b, y)) in enumerate(zip(pairwise(bounds1), pairwise(bounds2), strict=True)):
+        held = A[a:x].mean(0)
+        partner, held[b:y] = held[b:y].sum(), 0
+        width = min(x - a, len(held))
+        stretch = np.convolve(held, np.ones(width), "valid")
+        u = int(stretch.argmax())
+        if stretch[u] - partner < .7 - 1e-9: continue
+        inside = np.flatnonzero(held[u:u + width])
+        out[k] = u + inside[0], u + inside[-1] + 1
+    return out
 
 # %% ../nbs/46_verification.ipynb #2760aa69
 zero_shot_config = replace(recommended, nothing=None) # chosen on rendered validation pairs, chapter 20
@@ -320,8 +326,8 @@ def zero_shot(
     load_trunk(encoder, pretrained_file() if weights is None else weights)
     net:Any = Centred(encoder)
     system = System(net, CPADistance(zero_shot_config), zero_shot_config.weights).eval()
-    meaning = ("no checkpoint was given: the features are those of a network that names photographs, not trained on procedures. "
-               "`uncalibrated` means that the distance has no threshold and says neither same nor different; "
+    meaning = ("no trained model was given: the recordings are compared by a network that names photographs and has learnt no procedures. "
+               "Its distance has no threshold (`uncalibrated`) and says neither same nor different; "
                "use it to rank recordings of one kind, or train with `cpa train`")
     return Checkpoint(system, zero_shot_config, [], (*encoder.size, 3), None, None, dict(data="photographs", uncalibrated=meaning))
 
@@ -336,7 +342,7 @@ class Verdict(NamedTuple):
     threshold:float|None # of the distance
     undecided:bool # the probability is near one half: `verdict` is only the side of the threshold it fell on
     warnings:list[str] # reasons to doubt the verdict
-    steps:pd.DataFrame # step, start_a, end_a, start_b, end_b (seconds), agreement (0..1), a_in_b, b_in_a (see `step_places`)
+    steps:pd.DataFrame # step, start_a, end_a, start_b, end_b (seconds), agreement (0..1), a_in_b_start, ... (see `step_places`)
     view:PairView # all that a report draws
 
     def to_dict(self)->dict[str,Any]:
@@ -373,9 +379,14 @@ def _step_table(S_tu:np.ndarray, M_tu:np.ndarray, N_ut:np.ndarray, clips:list[Cl
     "Cuts of the shown steps, and their times and agreement."
     one, two = shown_steps(S_tu, n_steps)
     ta, tb = (cut_times(s, c.times_t, c.duration) for s,c in zip((one, two), clips, strict=True))
-    a_in_b, b_in_a = step_places(M_tu, N_ut, one, two)
-    return one, two, pd.DataFrame(dict(step=range(1, len(ta)), start_a=ta[:-1], end_a=ta[1:], start_b=tb[:-1], end_b=tb[1:],
-                                       agreement=step_agreement(M_tu, N_ut, one, two), a_in_b=a_in_b, b_in_a=b_in_a))
+    table = pd.DataFrame(dict(step=range(1, len(ta)), start_a=ta[:-1], end_a=ta[1:], start_b=tb[:-1], end_b=tb[1:],
+                              agreement=step_agreement(M_tu, N_ut, one, two)))
+    for name,S,own,c,other in (("a_in_b", S_tu, one, clips[1], two), ("b_in_a", S_tu.T, two, clips[0], one)):
+        place = step_places(S, own, other)
+        edge = cut_times(np.arange(len(c.times_t) + 1), c.times_t, c.duration)
+        elsewhere = (place[:, 1] > 0) & (table.agreement < agrees)
+        for i,end in enumerate(("start", "end")): table[f"{name}_{end}"] = np.where(elsewhere, edge[place[:, i]], np.nan)
+    return one, two, table
 
 def _explain(clips:list[Clip], F:list[Tensor], distance:float, ckpt:Checkpoint, n_steps:int)->Verdict:
     "Verdict, shown steps and all that a report draws, from the middle clips."
