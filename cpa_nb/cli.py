@@ -182,14 +182,19 @@ def train(
 def verdict_text(
     v:Any, # a Verdict of chapter 46
 )->str: # a few lines for a terminal
-    "The verdict in words and its step table."
-    lines = [f"{v.a}  and  {v.b}", f"distance    {v.distance:.3f}" + ("" if v.threshold is None else f"  (threshold {v.threshold:.3f})"),
-             f"verdict     {v.verdict}" + ("" if v.probability is None else f", probability of the same procedure {v.probability:.2f}"), "",
-             "step        in A (s)        in B (s)   agreement"]
-    for r in v.steps.itertuples():
-        bar = "#"*round(20*r.agreement)
-        lines.append(f"{r.step:>4}   {r.start_a:5.1f} - {r.end_a:5.1f}   {r.start_b:5.1f} - {r.end_b:5.1f}   {r.agreement:.2f} {bar}".rstrip())
-    return "\n".join(lines + [""]*bool(v.warnings) + [f"warning: {w}" for w in v.warnings])
+    "The verdict in words and its step table, with the times and per cents of the page."
+    from cpa_nb.report import chance, clock, percent, step_remark
+    said = f"undecided, leaning to {v.verdict}" if v.undecided else v.verdict
+    lines = [f"A  {v.a}", f"B  {v.b}", f"distance    {v.distance:.3f}" + ("" if v.threshold is None else f"  (threshold {v.threshold:.3f})"),
+             f"verdict     {said}" + ("" if v.probability is None else f", probability of the same steps in the same order: {chance(v.probability)}"), "",
+             f"step   {'in A':^17}   {'in B':^17}   match"]
+    remarks = []
+    for r in v.steps.to_dict("records"):
+        times = (f"{clock(r[f'start_{x}']):>7} - {clock(r[f'end_{x}']):>7}" for x in "ab")
+        lines.append(f"{r['step']:>4}   {'   '.join(times)}   {percent(r['agreement']):>5}  {'#'*round(20*r['agreement'])}".rstrip())
+        if remark := step_remark(r): remarks.append(f"step {r['step']}: {remark}")
+    notes = [f"warning: {w}" for w in v.warnings]
+    return "\n".join(lines + [""]*bool(remarks) + remarks + [""]*bool(notes) + notes)
 
 @app.command()
 def verify(
@@ -197,10 +202,10 @@ def verify(
     b:Annotated[Path, typer.Argument(help="Second recording.")],
     checkpoint:Annotated[Path|None, typer.Option("--checkpoint", "-c", help="Folder that `cpa demo` or `cpa train` wrote; without it a network that knows "
                                                 "photographs gives distance and steps, but no verdict.")]=None,
-    report:Annotated[Path|None, typer.Option(help="Write a page with matrix, blocks, alignment and filmstrips.")]=None,
+    report:Annotated[Path|None, typer.Option(help="Write a page for people, in one file: the verdict and the steps of both side by side.")]=None,
     frames:Annotated[str, typer.Option(help="Frames in the report: show, blur or none.")]="show",
     steps:Annotated[int|None, typer.Option(help="How many steps to show; the verdict does not depend on it.", callback=_at_least(1))]=None,
-    exit_code:Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when the procedures differ.")]=False,
+    exit_code:Annotated[bool, typer.Option("--exit-code", help="Exit with 1 for \"different\", by the threshold alone: also where the verdict is undecided.")]=False,
     as_json:Json=False, # for programs
 )->None:
     """Do two recordings show the same steps in the same order? Distance, verdict, and the steps side by side.
