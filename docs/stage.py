@@ -14,7 +14,7 @@ from shutil import copy2, copytree, rmtree
 import api
 
 here = Path(__file__).resolve().parent
-captions = {"0": "Recursions", "1": "Data", "2": "Models", "3": "Evaluation", "4": "Experiments and verdicts", "5": "Use", "6": "Use", "7": "Tables and figures", "8": "People"}
+captions = {"0": "Recursions", "1": "Data", "2": "Models", "3": "Evaluation", "4": "Experiments and verdicts", "5": "Use", "6": "Use", "7": "Tables and figures", "8": "Before you film"}
 unshown = {"default_exp", "export", "exporti", "exports", "slow", "cuda", "notest", "eval"}  # directives that readers need not see
 apart = re.compile(r"(^```.*?^```|^#.*?$|`[^`\n]+`|\[[^\]]*\]\([^)]*\)|\$\$.*?\$\$|\$[^$]*\$)", re.M | re.S)  # code, headings, links, formulas
 
@@ -88,7 +88,7 @@ def stage(root: Path, dest: Path) -> str:
     found = [n for p in sorted(lib.rglob("*.py")) if p.name not in ("__init__.py", "_modidx.py") for n in api.names_of(p, lib)]
     found.sort(key=lambda n: n.chapter)
     full = [(n.name, f"{cfg['lib_name']}.{n.module}.{n.name}") for n in found if not isinstance(n.node, (ast.Assign, ast.AnnAssign))]
-    names = {name: where for name, where in full if [n for n, _ in full].count(name) == 1}
+    names = {name: where for name, where in full if [n for n, _ in full].count(name) == 1 and name != "cpa"}  # that is the command
     if dest.exists() and any(dest.iterdir()) and not (dest / "conf.py").exists(): raise ValueError(f"stage: need a new folder or one that was staged before; got {dest}; name another")
     if dest.exists(): rmtree(dest)
     copytree(here / "_static", dest / "_static")
