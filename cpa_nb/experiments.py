@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['Builder', 'ladder', 'methods', 'sv_rows', 'ladder_rows', 'sv_tables', 'SVConfig', 'rival', 'cpa', 'load_data',
            'record_path', 'read_record', 'mined_steps', 'sv', 'PrintedDistance', 'own_distances', 'read_records',
-           'sv_table', 'ladder_table', 'SVTable', 'mining_rows', 'run_rows', 'validation_rows']
+           'sv_table', 'kind_table', 'ladder_table', 'SVTable', 'mining_rows', 'run_rows', 'validation_rows']
 
 # %% ../nbs/40_experiments.ipynb #4ba5c484
 import json
@@ -105,9 +105,11 @@ def load_data(
 
 # %% ../nbs/40_experiments.ipynb #1073e44d
 def _summary(pairs:pd.DataFrame, names:list[str], n:int=400)->dict[str,Any]:
-    "AUC, resampled AUCs and AUC by kind of each distance column."
+    "AUC and AUC by kind of each distance column, and what resampling makes of both."
     draws = bootstrap_draws(pairs, names, n=n, seed=0)
-    return {c: dict(auc=auc(pairs[c], pairs.same), kinds=auc_by_type(pairs[c], pairs.same, pairs.kind), draws=draws[c].round(4).tolist()) for c in names}
+    kinds = {k: bootstrap_draws(pairs[pairs.same | (pairs.kind == k)], names, n=n//2, seed=0) for k in sorted(set(pairs.kind[~pairs.same]))}
+    return {c: dict(auc=auc(pairs[c], pairs.same), kinds=auc_by_type(pairs[c], pairs.same, pairs.kind), draws=draws[c].round(4).tolist(),
+                    kind_draws={k: d[c].round(4).tolist() for k,d in kinds.items()}) for c in names}
 
 def _environment()->dict[str,Any]:
     "What a number may depend on besides its configuration."
@@ -211,18 +213,23 @@ def read_records(
     wanted = None if seeds is None else set(seeds)
     return [r for r in records if wanted is None or r["config"]["seed"] in wanted]
 
-def _mean_draws(records:list[dict[str,Any]], name:str)->np.ndarray:
-    "Resampled AUCs, averaged over seeds: worlds are independent, so draw i of one may stand beside draw i of another."
-    return np.mean([r["distances"][name]["draws"] for r in records], 0)
+def _mean(records:list[dict[str,Any]], name:str, kind:str|None=None)->tuple[float,np.ndarray]:
+    "AUC and resampled AUCs, averaged over seeds: worlds are independent, so draw i of one may stand beside draw i of another."
+    some = [r["distances"][name] for r in records]
+    values, draws = ([d["auc"] for d in some], [d["draws"] for d in some]) if kind is None else ([d["kinds"][kind] for d in some], [d["kind_draws"][kind] for d in some])
+    return float(np.mean(values)), np.mean(draws, 0)
 
-def _difference(some:dict[int,Any], name:str, base:dict[int,Any], base_name:str)->dict[str,float]:
+def _difference(some:dict[int,Any], name:str, base:dict[int,Any], base_name:str, kind:str|None=None)->dict[str,float]:
     "Difference to the reference on the seeds that both have, with its paired interval; NaN where they share none."
     both = sorted(set(some) & set(base))
     if not both: return dict(difference=np.nan, difference_low=np.nan, difference_high=np.nan)
-    one, two = [some[s] for s in both], [base[s] for s in both]
-    value = np.mean([r["distances"][name]["auc"] for r in one]) - np.mean([r["distances"][base_name]["auc"] for r in two])
-    low, high = np.nanquantile(_mean_draws(one, name) - _mean_draws(two, base_name), [.025, .975])
-    return dict(difference=float(value), difference_low=float(low), difference_high=float(high))
+    (one, draws1), (two, draws2) = _mean([some[s] for s in both], name, kind), _mean([base[s] for s in both], base_name, kind)
+    low, high = np.nanquantile(draws1 - draws2, [.025, .975])
+    return dict(difference=one - two, difference_low=float(low), difference_high=float(high))
+
+def _by_method(records:list[dict[str,Any]])->dict[str,dict[int,Any]]:
+    "method -> seed -> record."
+    return {m: {r["config"]["seed"]: r for r in records if r["config"]["method"] == m} for m in {r["config"]["method"] for r in records}}
 
 def sv_table(
     records:list[dict[str,Any]], # of one data set
@@ -230,18 +237,34 @@ def sv_table(
     reference:tuple[str,str]=("recommended", "own"), # what the differences are taken against
 )->pd.DataFrame: # AUC x 100: mean, sd over seeds, interval, difference to the reference with interval, each kind
     "One row a method: means over seeds, intervals by resampling tasks and videos."
-    by = {m: {r["config"]["seed"]: r for r in records if r["config"]["method"] == m} for m in {r["config"]["method"] for r in records}}
+    by = _by_method(records)
     base = by.get(reference[0], {})
     out = []
     for label, method, name in rows:
         some = by.get(method, {})
         if not some: continue
-        aucs, draws = np.array([r["distances"][name]["auc"] for r in some.values()]), _mean_draws(list(some.values()), name)
+        aucs, draws = np.array([r["distances"][name]["auc"] for r in some.values()]), _mean(list(some.values()), name)[1]
         row = dict(method=label, seeds=len(some), auc=aucs.mean(), sd=aucs.std(ddof=1) if len(aucs) > 1 else np.nan)
         row |= dict(zip(("low", "high"), np.nanquantile(draws, [.025, .975]), strict=True))
         out.append(row | _difference(some, name, base, reference[1]) | pd.DataFrame([r["distances"][name]["kinds"] for r in some.values()]).mean().to_dict())
     table = pd.DataFrame(out)
     return table.assign(**{c: 100*table[c] for c in table.columns if c not in ("method", "seeds")})
+
+# %% ../nbs/40_experiments.ipynb #ccf028a7
+def kind_table(
+    records:list[dict[str,Any]], # of one data set
+    rows:Iterable[tuple[str,str,str]], # (what to call it, method, distance)
+    reference:tuple[str,str]=("recommended", "own"), # the other side of the difference
+)->pd.DataFrame: # method, kind, difference of the reference to it (AUC x 100) with interval, clear: the interval excludes 0
+    "By how much the reference is ahead of each row, kind by kind."
+    by, out = _by_method(records), []
+    base = by.get(reference[0], {})
+    kinds = sorted({k for r in base.values() for k in r["distances"][reference[1]]["kinds"]})
+    for label, method, name in rows:
+        for kind in kinds if by.get(method) else []:
+            d = _difference(base, reference[1], by[method], name, kind)
+            out.append(dict(method=label, kind=kind) | {k: 100*v for k,v in d.items()} | dict(clear=d["difference_low"] > 0 or d["difference_high"] < 0))
+    return pd.DataFrame(out)
 
 # %% ../nbs/40_experiments.ipynb #ec020d75
 sv_rows = (("CPA, recommended", "recommended", "own"), ("CPA, recommended, by Eq. 10", "recommended", "Eq. 10"), ("CPA, as printed", "paper", "own"),
