@@ -26,9 +26,9 @@ from torch import Tensor, nn
 
 from .backbones import encoder_for
 from .baselines.sv import BagDistance, CentredDTWDistance, DropDTWDistance, UniformFSA, rival_distances
-from .data.sv import SVSet, cached, read_precog, read_sv
+from .data.sv import SVSet, decoded, read_precog, read_sv
 from .data.synthetic import render_world
-from .evaluation import ShuffledSource, distance_logits, evaluate_pairs, fit_validated, mining_quality, shown_logits
+from .evaluation import ShuffledSource, distance_logits, encode_videos, evaluate_pairs, fit_validated, mining_quality, shown_logits
 from .metrics import auc, auc_by_type, bootstrap_draws
 from .model import CPAConfig, Network, System, block_score, build_cpa, paper, recommended
 from .step_mining import mean_score
@@ -98,10 +98,7 @@ def load_data(
         if precog is None: raise ValueError("load_data: PRECOG is not part of the package; set CPA_DATA to the folder that holds precog/")
         return read_precog(precog, test_subjects=3, seed=cfg.seed)
     world = render_world(Path(work)/f"{cfg.data}-s{cfg.seed}", cfg.data, cfg.seed, workers=2, progress=progress)
-    data = read_sv(world)
-    data.source = cached(data.source, workers=2, progress=progress)
-    return data
-
+    return decoded(read_sv(world), workers=2, progress=progress)
 
 # %% ../nbs/40_experiments.ipynb #1073e44d
 def _summary(pairs:pd.DataFrame, names:list[str], n:int=400)->dict[str,Any]:
@@ -141,9 +138,10 @@ def mined_steps(
 )->dict[str,dict[str,float]]: # rule -> `mining_quality`; empty without truth
     "Mined against true steps on the positive test pairs: as printed, as the verdict mines, as people are shown."
     if not data.truth: return {}
-    own = distance_logits(system.distance)
+    own, same = distance_logits(system.distance), data.pairs["test"].query("same")
     rules = dict(printed=(mean_score, own), verdict=(block_score(recommended), own), shown=(None, shown_logits))
-    return {name: {k: round(v, 4) for k,v in mining_quality(system, data, score=s, logits=l).items()} for name,(s, l) in rules.items()}
+    features = encode_videos(system, data.source, same[["a", "b"]].to_numpy().ravel(), clips=(2,))
+    return {name: {k: round(v, 4) for k,v in mining_quality(system, data, same, score=s, logits=l, features=features).items()} for name,(s, l) in rules.items()}
 
 def _sizes(data:SVSet, pairs:pd.DataFrame)->dict[str,Any]:
     "Which data a number is about."
