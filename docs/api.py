@@ -115,7 +115,8 @@ def about(n: Name, titles: dict, helps: dict) -> str:
     if isinstance(n.node, (ast.FunctionDef, ast.AsyncFunctionDef)): return about_function("function", n.name, n.node, n, helps, after)
     value = " ".join(ast.unparse(n.node.value).split()) if n.node.value else ""
     note = n.notes.get(n.node.end_lineno, "")
-    return directive("data", n.name, [f":value: `` {value[:157] + '...' if len(value) > 160 else value} ``", "", plain(note) + after])
+    told = (plain(note[:1].upper() + note[1:]) + "." if note else "") + after
+    return directive("data", n.name, [told.strip(), "", f":value: `` {value[:157] + '...' if len(value) > 160 else value} ``"])
 
 
 def page(found: list, lib: str, titles: dict, top: dict) -> str:
