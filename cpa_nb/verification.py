@@ -354,7 +354,7 @@ def step_places(
     for k,((a, x),(b, y)) in enumerate(zip(pairwise(bounds1), pairwise(bounds2), strict=True)):
         held = A[a:x].mean(0)
         partner, held[b:y] = held[b:y].sum(), 0
-        width = min(x - a, len(held))
+        width = min(max(x - a, y - b), len(held))
         stretch = np.convolve(held, np.ones(width), "valid")
         u = int(stretch.argmax())
         if stretch[u] - partner < .7 - 1e-9: continue
