@@ -7,7 +7,7 @@ __all__ = ['joints', 'limbs', 'viewpoints', 'Camera', 'look_at', 'project', 'fil
            'clothes', 'Room', 'draw_room', 'PeopleConfig', 'film_person', 'draw_people', 'people_pairs',
            'render_people', 'read_people']
 
-# %% ../../nbs/14_people.ipynb #9d2dd512
+# %% ../../nbs/14_people.ipynb #4ea5f76f
 import hashlib, json
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +24,7 @@ from .sv import SVSet, positive_pairs, read_precog, read_sv
 from .synthetic import frames_digest, render_set, write_video
 from .video import read_frames
 
-# %% ../../nbs/14_people.ipynb #b54ed8c5
+# %% ../../nbs/14_people.ipynb #1d14d28d
 class Camera(NamedTuple):
     "A pinhole camera."
     R_33:np.ndarray # rows: right, up, forward; world -> camera
@@ -57,14 +57,14 @@ def project(
 )->tuple[np.ndarray, np.ndarray]: # (...,2) pixels from the left and from the top; (...) depth in metres (pinhole equation)
     "Where points land in the picture."
     q = (np.asarray(p_n3, float) - camera.place) @ camera.R_33.T
-    if q.shape[-1] != 3 or not np.isfinite(q).all(): raise ValueError(f"project: need finite points (...,3); got shape {q.shape}; fill missing frames first")
+    if not np.isfinite(q).all(): raise ValueError("project: need finite points; got NaN or infinity; fill missing frames first")
     depth = q[..., 2]
     if (depth < .1).any(): raise ValueError(f"project: need points in front of the camera; got a depth of {depth.min():.2f} m; move the camera back")
     return np.stack([camera.width/2 + camera.focal*q[..., 0]/depth, camera.height/2 - camera.focal*q[..., 1]/depth], -1), depth
 
-# %% ../../nbs/14_people.ipynb #a64b86c5
-joints = ("HipCenter", "Spine", "ShoulderCenter", "Head", "ShoulderLeft", "ElbowLeft", "WristLeft", "HandLeft", "ShoulderRight", "ElbowRight", "WristRight", "HandRight",
-          "HipLeft", "KneeLeft", "AnkleLeft", "FootLeft", "HipRight", "KneeRight", "AnkleRight", "FootRight")
+# %% ../../nbs/14_people.ipynb #182f12b4
+joints = ("HipCenter", "Spine", "ShoulderCenter", "Head", "ShoulderLeft", "ElbowLeft", "WristLeft", "HandLeft", "ShoulderRight", "ElbowRight", "WristRight",
+          "HandRight", "HipLeft", "KneeLeft", "AnkleLeft", "FootLeft", "HipRight", "KneeRight", "AnkleRight", "FootRight")
 _number = {name: i for i, name in enumerate(joints)}
 
 def fill_missing(
@@ -72,7 +72,8 @@ def fill_missing(
 )->tuple[np.ndarray, int]: # the same without gaps, float64; number of frames filled (ours)
     "Missing frames, interpolated from their neighbours in time and held at the ends."
     x = np.asarray(x_tjc, np.float64)
-    if x.ndim != 3 or x.shape[1:] != (20, 3) or not np.isfinite(x).all(): raise ValueError(f"fill_missing: need finite (T,20,3); got {x.shape}; reshape the joints")
+    if x.ndim != 3 or x.shape[1:] != (20, 3): raise ValueError(f"fill_missing: need joints (T,20,3); got {x.shape}; reshape them")
+    if not np.isfinite(x).all(): raise ValueError("fill_missing: need finite joints; got NaN or infinity; set missing frames to zero")
     missing, t = (x == 0).all((1, 2)), np.arange(len(x))
     if missing.all(): raise ValueError(f"fill_missing: need a frame with a person; got none of {len(x)}; leave the recording out")
     flat = np.stack([np.interp(t, t[~missing], c[~missing]) for c in x.reshape(len(x), -1).T], 1)
@@ -87,7 +88,7 @@ def on_floor(
     hip = np.median(x_tjc[:, 0], axis=0)
     return x_tjc - [hip[0], np.median(feet) - sole, hip[2]]
 
-# %% ../../nbs/14_people.ipynb #63581626
+# %% ../../nbs/14_people.ipynb #d2cf0b4a
 @njit(cache=True)
 def _paint(frames_thwc, uv_tpec, radius_tpe, order_tp, colour_pc, light):
     "Shaded capsules over frames, in place, in the order given."
@@ -122,12 +123,14 @@ def draw_capsules(
     _paint(frames_thwc, uv, camera.focal*np.asarray(radius_pe, float)/depth, order, np.asarray(colour_pc, float), np.asarray(light, float))
     return frames_thwc
 
-# %% ../../nbs/14_people.ipynb #3e50efef
-_limbs = """HipCenter Spine .125 .12 shirt; Spine ShoulderCenter .12 .1 shirt; ShoulderLeft ShoulderRight .07 .07 shirt; ShoulderLeft HipLeft .075 .085 shirt; ShoulderRight HipRight .075 .085 shirt
+# %% ../../nbs/14_people.ipynb #5a232ebd
+_limbs = """HipCenter Spine .125 .12 shirt; Spine ShoulderCenter .12 .1 shirt
+ShoulderLeft ShoulderRight .07 .07 shirt; ShoulderLeft HipLeft .075 .085 shirt; ShoulderRight HipRight .075 .085 shirt
 HipLeft HipRight .1 .1 trousers; HipLeft KneeLeft .09 .065 trousers; KneeLeft AnkleLeft .065 .045 trousers; AnkleLeft FootLeft .05 .045 shoes
 HipRight KneeRight .09 .065 trousers; KneeRight AnkleRight .065 .045 trousers; AnkleRight FootRight .05 .045 shoes
 ShoulderLeft ElbowLeft .06 .048 sleeve; ElbowLeft WristLeft .045 .035 skin; WristLeft HandLeft .045 .05 skin
-ShoulderRight ElbowRight .06 .048 sleeve; ElbowRight WristRight .045 .035 skin; WristRight HandRight .045 .05 skin; ShoulderCenter Head .055 .055 skin; Head Head .115 .115 skin"""
+ShoulderRight ElbowRight .06 .048 sleeve; ElbowRight WristRight .045 .035 skin; WristRight HandRight .045 .05 skin
+ShoulderCenter Head .055 .055 skin; Head Head .115 .115 skin"""
 limbs = [(a, b, float(ra), float(rb), part) for a, b, ra, rb, part in (line.split() for line in _limbs.replace("\n", ";").split(";"))]
 
 def body(
@@ -155,7 +158,7 @@ def clothes(
     worn["sleeve"] = worn["shirt"] if rng.uniform() < .6 else skin
     return {k: np.clip(v, 8, 250) for k, v in worn.items()} | dict(build=float(rng.uniform(.9, 1.15)))
 
-# %% ../../nbs/14_people.ipynb #4a4e8990
+# %% ../../nbs/14_people.ipynb #79603847
 def _rays(camera, fine):
     "Directions of fine*fine rays a pixel (H*fine,W*fine,3)."
     v, u = (np.mgrid[:camera.height*fine, :camera.width*fine] + .5)/fine
@@ -164,8 +167,9 @@ def _rays(camera, fine):
 
 def _wall(s, y, rng):
     "Colours of a wall (...,3) at s metres along it and y metres up."
-    base, period, kind = rng.uniform(70, 200) + rng.uniform(-35, 35, 3), rng.uniform(.15, .6), rng.integers(3)
-    wave = np.stack([np.sign(np.sin(2*np.pi*s/period)), np.sign(np.sin(2*np.pi*s/period)*np.sin(2*np.pi*y/period)), np.sin(2*np.pi*(s + .3*np.sin(3*y))/period)])[kind]
+    base, per_metre, kind = rng.uniform(70, 200) + rng.uniform(-35, 35, 3), 2*np.pi/rng.uniform(.15, .6), rng.integers(3)
+    stripes = np.sin(per_metre*(s + .3*np.sin(3*y)*(kind == 2)))
+    wave = (np.sign(stripes), np.sign(stripes*np.sin(per_metre*y)), stripes)[kind]
     picture = base + wave[..., None]*rng.uniform(4, 18)
     (left, low), (wide, high) = rng.uniform((-2.2, .9), (1.2, 1.6)), rng.uniform(.4, 1.1, 2)
     inside = (s > left) & (s < left + wide) & (y > low) & (y < low + high)
@@ -197,7 +201,7 @@ def draw_room(
     spot = np.where((to_floor < to_wall)[..., None], p[..., [0, 2]], np.nan)[fine//2::fine, fine//2::fine]
     return Room(picture.reshape(camera.height, fine, camera.width, fine, 3).mean((1, 3)), spot)
 
-# %% ../../nbs/14_people.ipynb #50421cd1
+# %% ../../nbs/14_people.ipynb #683965cf
 viewpoints = ((0, 8, 4.1), (42, 14, 4.3), (-38, 5, 4.0), (88, 9, 4.1), (152, 18, 4.4), (-85, 12, 4.2)) # azimuth, elevation (degrees), distance (metres)
 
 @dataclass(frozen=True)
@@ -258,7 +262,7 @@ def film_person(
     frames = np.repeat(room.picture_hwc[None], len(x), 0)
     _cast_shadow(frames, room.floor_hw2, _spots(x))
     light = np.array([rng.choice([-1, 1])*rng.uniform(.2, .6), -.6, .6])
-    draw_capsules(frames, camera, ends, radius, [worn[p] for p in parts], light/np.linalg.norm(light))
+    draw_capsules(frames, camera, ends, radius, np.array([worn[p] for p in parts]), light/np.linalg.norm(light))
     grain, start = q*rng.uniform(1, 5)*rng.standard_normal(2*size), rng.integers(size, size=len(x))
     slope = 1 + q*rng.uniform(-.12, .12)*np.linspace(-1, 1, c.width)[:, None] + q*rng.uniform(-.06, .06, 3)
     frames *= slope*(1 + q*rng.uniform(-.15, .12))
@@ -266,7 +270,7 @@ def film_person(
     for t in range(len(x)): frames[t] += grain[start[t]:start[t] + size].reshape(frames[t].shape)
     return np.clip(frames, 0, 255, out=frames).astype(np.uint8)
 
-# %% ../../nbs/14_people.ipynb #73ba4ec7
+# %% ../../nbs/14_people.ipynb #d005a7e0
 def draw_people(
     precog:str|Path, # folder with precog.npz, manifest.csv and meta.json
     config:PeopleConfig, # how many people for what, and which views
@@ -280,7 +284,8 @@ def draw_people(
     if isinstance(val, int): val = np.random.default_rng([seed, 13]).permutation(rest)[:val].tolist()
     data = read_precog(precog, tuple(test), tuple(val), seed)
     split = {i: s for s, t in data.splits.items() for i in t.id}
-    if len(test) < 2 or len(val) == 1: raise ValueError(f"draw_people: need two people at least, or none, to validate, and two to test; got {len(val)} and {len(test)}: a pair is of two people")
+    if len(test) < 2 or len(val) == 1:
+        raise ValueError(f"draw_people: need two people or more to test, and two, more or none to validate; got {len(test)} and {len(val)}; a pair is of two")
     rows = [dict(id=f"{split[r.seq_id]}/{r.procedure}/p{r.person}v{v}", label=str(r.procedure), split=split[r.seq_id], person=r.person, view=v,
                  start=r.start, n_frames=r.n_frames, seq_id=r.seq_id) for r in table.itertuples() for v in config.views]
     return pd.DataFrame(rows), data
@@ -302,7 +307,7 @@ def people_pairs(
             rows.append((a.id, a.label, a.person, a.view, b.id, b.label, b.person, b.view, a.label == b.label, kind))
     return pd.DataFrame(rows, columns=["a", "label_a", "person_a", "view_a", "b", "label_b", "person_b", "view_b", "same", "kind"])
 
-# %% ../../nbs/14_people.ipynb #b826b2fc
+# %% ../../nbs/14_people.ipynb #eae167d3
 _renderer = 1 # raised whenever the same seed gives other pixels
 
 def _film_one(folder, precog, config, seed, row):
@@ -343,7 +348,8 @@ def render_people(
 )->Path: # the folder (ours)
     "Film recorded people as MP4 files, with splits, pairs and true steps; a second call goes on where the first was stopped."
     config, recordings = config or PeopleConfig(), Path(precog)/"precog.npz"
-    if not recordings.is_file(): raise ValueError(f"render_people: need precog.npz in {precog}; got none; PRECOG is not part of the package, CPA_DATA names the folder above it")
+    if not recordings.is_file():
+        raise ValueError(f"render_people: need precog.npz in {precog}; got none; PRECOG is not in the package, CPA_DATA names the folder above it")
     videos, data = draw_people(precog, config, seed)
     settings = dict(people=asdict(config), seed=seed, renderer=_renderer, recordings=hashlib.sha256(recordings.read_bytes()).hexdigest()[:16])
     render = partial(_film_one, str(folder), str(precog), config, seed)
