@@ -114,7 +114,7 @@ def main()->None:
 @app.command()
 def render(
     out:Annotated[Path, typer.Argument(help="Folder to write; an interrupted rendering goes on where it stopped.")],
-    preset:Annotated[str, typer.Option(help="tiny (52 videos), small (1016) or full (2904).")]="tiny",
+    preset:Annotated[str, typer.Option(help="tiny (52 videos), small (1016), full (2904); people: PRECOG as video (144), needs CPA_DATA.")]="tiny",
     seed:Annotated[int, typer.Option(help="Decides everything that is drawn.", callback=_at_least(0))]=0,
     workers:Annotated[int, typer.Option(help="Processes; they do not change the result.", callback=_at_least(1))]=2,
     quiet:Quiet=False, # no bars
@@ -126,8 +126,12 @@ def render(
 
     Example: cpa render world --preset tiny
     """
+    from cpa_nb.data.people import render_people
     from cpa_nb.data.synthetic import render_world
-    world = render_world(out, preset, seed, workers=workers, progress=not quiet)
+    if preset == "people":
+        if not (folder := os.environ.get("CPA_DATA")): raise ValueError("render: PRECOG is not in the package; set CPA_DATA to the folder that holds precog/")
+        world = render_people(out, Path(folder)/"precog", None, seed, workers=workers, progress=not quiet)
+    else: world = render_world(out, preset, seed, workers=workers, progress=not quiet)
     n = sum(1 for _ in world.rglob("*.mp4"))
     _say(dict(folder=str(world), videos=n), f"{n} videos in {world}", as_json)
 
@@ -291,8 +295,8 @@ def calibrate(
 # %% ../nbs/60_cli.ipynb #table0001
 @app.command()
 def table(
-    which:Annotated[str, typer.Argument(help="rendered: worlds of the small preset; precog: real people, needs CPA_DATA; "
-                                             "ladder: from the paper's configuration to the recommended one.")],
+    which:Annotated[str, typer.Argument(help="rendered: small worlds; precog: real people, as skeletons; people: the same, filmed "
+                                             "(both need CPA_DATA); ladder: from the paper's configuration to the recommended one.")],
     methods:Annotated[str, typer.Option(help="Rows to run, comma-separated; those of the table if left out.")]="",
     seeds:Annotated[str, typer.Option(help="Comma-separated; each is a world, or a draw of people. Those of the book if left out.")]="",
     work:Annotated[Path, typer.Option(help="Rendered worlds and training states.")]=Path("runs"),

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['video_suffixes', 'backends', 'VideoSource', 'FrameSource', 'FeatureSource', 'ArraySource', 'BadFiles', 'settle_bad',
-           'cached', 'parse_split', 'task_of', 'parse_pairs', 'pair_kind', 'positive_pairs', 'draw_pairs', 'SVSet',
-           'read_sv', 'decoded', 'wrong_videos', 'read_precog', 'all_pairs', 'read_procedure_folders']
+           'cached', 'EncodedSource', 'looked_at', 'encoded', 'parse_split', 'task_of', 'parse_pairs', 'pair_kind',
+           'positive_pairs', 'draw_pairs', 'SVSet', 'read_sv', 'decoded', 'wrong_videos', 'read_precog', 'all_pairs',
+           'read_procedure_folders']
 
 # %% ../../nbs/12_sv_data.ipynb #31be5127
 import copy
@@ -14,7 +15,8 @@ import json
 import os
 import re
 import warnings
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -23,9 +25,12 @@ from pathlib import Path
 from typing import Any
 import numpy as np
 import pandas as pd
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
 from tqdm.auto import tqdm
 from .synthetic import frames_digest
-from .video import VideoError, VideoInfo, feature_shape, frame_files, picture_suffixes, probe, read_features, read_frame_folder, read_frames
+from .video import (VideoError, VideoInfo, feature_shape, frame_files, picture_suffixes, probe, read_features, read_frame_folder, read_frames,
+                               test_indices)
 
 # %% ../../nbs/12_sv_data.ipynb #ab64f8ba
 video_suffixes = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp", ".ogv")
@@ -228,9 +233,110 @@ def _decoded(source, ids=None, size=None, most:int|None=None, limit:float|None=N
     return arrays,fps,[*bad, *odd.values()]
 
 def _results(function, jobs:list, workers:int):
-    "Results in order, from this process or a pool of fresh ones."
+    "Results in order, from this process or a pool of fresh ones that work a few jobs ahead."
     if workers <= 1: yield from map(function, jobs); return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool: yield from pool.map(function, jobs, chunksize=8)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        ahead: deque = deque()
+        for job in jobs:
+            ahead.append(pool.submit(function, job))
+            if len(ahead) > 2*workers: yield ahead.popleft().result()
+        while ahead: yield ahead.popleft().result()
+
+# %% ../../nbs/12_sv_data.ipynb #2a6adc6d
+class EncodedSource(_Source):
+    "Features of chosen frames, asked for by frame number; a frame that was not chosen is stood for by the nearest that was."
+    def __init__(self,
+        videos:dict, # id -> (frames of the video, numbers of the chosen ones (N,) ascending, their features (N,d))
+        fps=float("nan"), # frames per second: one number, or id -> number
+    ):
+        self.folder,self._files,self._fps = "memory",videos,fps
+    def n_frames(self, id:str)->int:
+        "How many frames a video has."
+        return self.find(id)[0]
+    def load(self, id:str, indices=None)->np.ndarray:
+        "Features of the frames of these numbers, in this order; of all frames where none are named."
+        n,chosen,F_nd = self.find(id)
+        idx = np.arange(n) if indices is None else np.asarray(indices)
+        wrong = idx[(idx < 0) | (idx >= n)]
+        if len(wrong): raise VideoError(id, f"holds {n} frames, but frame {wrong[0]} was asked for")
+        return F_nd[np.searchsorted(.5*(chosen[1:] + chosen[:-1]), idx)]
+
+def looked_at(
+    n_frames:int, # of the video
+    T:int, # frames of a clip
+)->np.ndarray: # (N,) ascending, at most 3T
+    "The frames of a video that its three test clips hold."
+    return np.unique(np.concatenate([test_indices(n_frames, T, clip) for clip in (1, 2, 3)]))
+
+# %% ../../nbs/12_sv_data.ipynb #c4330d6b
+def _address(source, id:str, key:str, T:int)->str:
+    "Name under which the features of a video are kept: a digest of its bytes, of how it is scaled, of the encoder and of T."
+    found,h = source.find(id),hashlib.sha256(f"{key} {T} {getattr(source, 'size', None)}".encode())
+    if not isinstance(found, Path): h.update(repr((found.shape, str(found.dtype))).encode() + np.ascontiguousarray(found).tobytes())
+    else:
+        for p in frame_files(found) if found.is_dir() else [found]:
+            try:
+                with open(p, "rb") as f: h.update(hashlib.file_digest(f, "sha256").digest())
+            except OSError as e: raise VideoError(p, f"cannot be read: {e.strerror}") from e
+    return f"{h.hexdigest()[:40]}.safetensors"
+
+def _look(job:tuple)->tuple:
+    "A video as its test clips see it: identifier, length, frame numbers, frames, rate; or identifier and error."
+    source,i,T = job
+    try:
+        idx = looked_at(n := source.n_frames(i), T)
+        return i,n,idx,source.load(i, idx),source.fps(i)
+    except VideoError as e: return i,0,e,None,0.
+
+def _keep(path:Path, arrays:dict, about:dict)->None:
+    "Write a file of features in one piece; its bytes reach the disk first."
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with open(part, "wb") as f:
+            f.write(save(arrays, {k: str(v) for k,v in about.items()}))
+            f.flush(); os.fsync(f.fileno())
+        os.replace(part, path)
+    except OSError as e:
+        part.unlink(missing_ok=True)
+        raise OSError(f"encoded: need to write {path}; got {e.strerror}; make room: what was encoded is kept, and the same call goes on") from None
+
+def _recall(path:Path)->tuple:
+    "Length, frame numbers and features of a video, and its rate, as they were kept."
+    try:
+        with safe_open(path, "np") as f: return (int(f.metadata()["n_frames"]), f.get_tensor("index"), f.get_tensor("features")),float(f.metadata()["fps"])
+    except (SafetensorError, KeyError, TypeError, ValueError) as e:
+        raise ValueError(f"encoded: need the features that were kept in {path}; got a file that is damaged ({e}); remove it and call again") from None
+
+# %% ../../nbs/12_sv_data.ipynb #6abd3975
+def encoded(
+    source, # videos or pictures
+    encode:Callable[[np.ndarray],np.ndarray], # (N,H,W,3) uint8 -> (N,d), each frame by itself
+    key:str, # identity of `encode`: its name and a digest of its weights
+    folder, # where the features are kept, a file a video; made if missing
+    T:int, # frames of a clip
+    ids=None, # videos to encode; None = all
+    workers:int=1, # processes that decode
+    progress:bool=True, # show a bar
+    skip_bad:bool=False, # leave unreadable videos out, with a warning that names them; else one error names them all
+)->EncodedSource: # the same videos as features (ours)
+    "Encode, once and for all, the frames that the test clips of every video hold; called again, it goes on where it was."
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    files,bad = {},{}
+    for i in source.ids if ids is None else dict.fromkeys(ids):
+        try: files[i] = Path(folder)/_address(source, i, key, T)
+        except VideoError as e: bad[i] = e
+    jobs = [(source, i, T) for i,f in files.items() if not f.exists()]
+    with tqdm(total=len(files), initial=len(files) - len(jobs), unit="video", desc="encoding", disable=not progress) as bar:
+        for i,n,idx,x,rate in _results(_look, jobs, workers):
+            if x is None: bad[i] = idx
+            else:
+                F_nd = encode(x)
+                if F_nd.shape[0] != len(idx) or not np.isfinite(F_nd).all(): raise ValueError(f"encoded: need a finite vector a frame; got others for {i}; mend encode")
+                _keep(files[i], dict(index=idx, features=F_nd), dict(id=i, key=key, n_frames=n, fps=rate))
+            bar.update()
+    settle_bad("encoded", [*bad.values()], len(files.keys() | bad.keys()), skip_bad)
+    kept = {i: _recall(f) for i,f in files.items() if i not in bad}
+    return EncodedSource({i: v for i,(v, _) in kept.items()}, {i: rate for i,(_, rate) in kept.items()})
 
 # %% ../../nbs/12_sv_data.ipynb #d50fcea9
 def _lines(path, who:str):
@@ -388,6 +494,14 @@ class SVSet:
             h.update(f"{i} {x.shape} {x.dtype}".encode() + x.tobytes())
         return h.hexdigest()[:16]
     @property
+    def ids(self)->list:
+        "The videos of all splits."
+        return list(dict.fromkeys(i for t in self.splits.values() for i in t.id))
+    def on(self, source)->"SVSet":
+        "The same videos from another source; those that it lacks leave splits and pairs."
+        gone = set(self.ids) - set(source.ids)
+        return replace(self.without(gone) if gone else self, source=source)
+    @property
     def class_index(self)->dict:
         "Number of each training procedure."
         return {c: i for i,c in enumerate(self.classes)}
@@ -475,10 +589,7 @@ def decoded(
 )->SVSet: # the same set with its frames in memory (ours)
     "Decode all videos of the splits; one error lists those that cannot be read."
     if data.source is None: raise ValueError(f"decoded: need frames; {data.name} was read as lists alone; read it with a backend")
-    ids = list(dict.fromkeys(i for t in data.splits.values() for i in t.id))
-    source = cached(data.source, ids, size, most, None, workers, progress, skip_bad)
-    gone = set(ids) - set(source.ids)
-    return replace(data.without(gone) if gone else data, source=source)
+    return data.on(cached(data.source, data.ids, size, most, None, workers, progress, skip_bad))
 
 # %% ../../nbs/12_sv_data.ipynb #564785e7
 def wrong_videos(

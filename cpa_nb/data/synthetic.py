@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['colours', 'shapes', 'verbs', 'kinds', 'WorldConfig', 'preset', 'Pose', 'vary', 'Step', 'Procedure', 'World',
            'make_world', 'draw_segments', 'plan_video', 'Scene', 'draw_scene', 'Rendered', 'render_video',
-           'frames_digest', 'write_video', 'video_ids', 'video_seed', 'world_pairs', 'render_world']
+           'frames_digest', 'write_video', 'video_ids', 'video_seed', 'world_pairs', 'render_set', 'render_world']
 
 # %% ../../nbs/10_synthetic.ipynb #e761449c
 import hashlib, json, os, zlib
@@ -560,14 +560,13 @@ def _complete(path, digest):
     try: return frames_digest(_decode(path)) == digest
     except (av.FFmpegError, IndexError, ValueError): return False # damaged: render it again
 
-def _begin(folder, config, seed):
+def _begin(folder, settings, who):
     "Check that the folder may be used; return the rows of its complete videos, written afresh to the journal."
-    note, settings, manifest, journal = folder/"world.json", _settings(config, seed), folder/"manifest.csv", folder/"journal.jsonl"
-    if folder.exists() and not folder.is_dir(): raise ValueError(f"render_world: {folder.name} is a file; choose another folder")
+    note, manifest, journal = folder/"world.json", folder/"manifest.csv", folder/"journal.jsonl"
+    if folder.exists() and not folder.is_dir(): raise ValueError(f"{who}: {folder.name} is a file; choose another folder")
     if note.exists():
-        same = json.loads(note.read_text()) == settings
-        if not same: raise ValueError(f"render_world: {folder.name} holds another set, see its world.json; choose another folder")
-    elif folder.exists() and any(folder.iterdir()): raise ValueError(f"render_world: {folder.name} is not empty and has no world.json; choose another folder")
+        if json.loads(note.read_text()) != settings: raise ValueError(f"{who}: {folder.name} holds another set, see its world.json; choose another folder")
+    elif folder.exists() and any(folder.iterdir()): raise ValueError(f"{who}: {folder.name} is not empty and has no world.json; choose another folder")
     rows:list[dict] = []
     if manifest.exists(): rows = pd.read_csv(manifest, dtype={"label": str}).to_dict("records")
     elif journal.exists(): rows = [json.loads(line) for line in journal.read_text().splitlines(keepends=True) if line.endswith("\n")]
@@ -589,18 +588,40 @@ def _map(function, jobs, workers):
     if workers <= 1: yield from map(function, jobs); return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool: yield from pool.map(function, jobs, chunksize=4)
 
-def _write_tables(folder, world, rows):
-    "Everything beside the videos; the manifest last."
-    jobs, table = video_ids(world), partial(pd.DataFrame.to_csv, index=False)
+def _world_tables(world):
+    "Name and text of every file beside the videos."
+    jobs, table, texts = video_ids(world), partial(pd.DataFrame.to_csv, index=False), {}
     for split in ("train", "val", "test"):
-        _write(folder/"splits"/f"{split}_split.txt", "".join(f"{id} {p.label}\n" for id, p in jobs if p.split == split))
-        _write(folder/"splits"/f"{split}_pairs.txt", "".join(f"{r.a} {r.label_a} {r.b} {r.label_b}\n" for r in world_pairs(world, split).itertuples()))
-    _write(folder/"label_bank.json", json.dumps({p.label: p.steps for p in world.procedures}, indent=1))
-    _write(folder/"procedures.csv", table(pd.DataFrame([p._asdict() | {"steps": " | ".join(p.steps)} for p in world.procedures])))
+        texts[f"splits/{split}_split.txt"] = "".join(f"{id} {p.label}\n" for id, p in jobs if p.split == split)
+        texts[f"splits/{split}_pairs.txt"] = "".join(f"{r.a} {r.label_a} {r.b} {r.label_b}\n" for r in world_pairs(world, split).itertuples())
+    texts["label_bank.json"] = json.dumps({p.label: p.steps for p in world.procedures}, indent=1)
+    texts["procedures.csv"] = table(pd.DataFrame([p._asdict() | {"steps": " | ".join(p.steps)} for p in world.procedures]))
     times = ((id, p, plan_video(world, p.steps, video_seed(world, id))[0]) for id, p in jobs)
     truth = [(id, k, m, *map(int, s)) for id, p, segments in times for k, (m, s) in enumerate(zip(p.steps, segments, strict=True))]
-    _write(folder/"truth.csv", table(pd.DataFrame(truth, columns=["id", "step", "name", "start", "end"])))
-    _write(folder/"manifest.csv", table(pd.DataFrame(rows)))
+    return texts | {"truth.csv": table(pd.DataFrame(truth, columns=["id", "step", "name", "start", "end"]))}
+
+def render_set(
+    folder:str|Path, # new or empty, or one in which this very set was begun
+    settings:dict, # all that fixes the set, as JSON can hold it; kept in world.json
+    jobs:dict, # id -> what `render` needs, in the order of the manifest
+    render:Callable, # job -> row of the manifest with `id` and `digest`; writes videos/<id>.mp4; may run in another process
+    texts:dict, # name -> text of the files beside the videos
+    workers:int=1, # processes; they do not change the result
+    progress:bool=True, # show a bar
+    who:str="render_set", # name used in messages
+)->Path: # the folder (ours)
+    "Render what is missing of a set of videos, then write the files beside them, the manifest last."
+    folder = Path(folder)
+    rows = _begin(folder, settings, who)
+    missing = [job for id, job in jobs.items() if id not in rows]
+    with open(folder/"journal.jsonl", "a") as journal, tqdm(total=len(jobs), initial=len(jobs) - len(missing), unit="video", disable=not progress) as bar:
+        for row in _map(render, missing, workers):
+            rows[row["id"]] = row
+            journal.write(json.dumps(row) + "\n"); journal.flush(); bar.update()
+    for name, text in texts.items(): _write(folder/name, text)
+    _write(folder/"manifest.csv", pd.DataFrame([rows[id] for id in jobs]).to_csv(index=False))
+    (folder/"journal.jsonl").unlink(missing_ok=True)
+    return folder
 
 def render_world(
     folder:str|Path, # new or empty, or one in which this very set was begun
@@ -610,13 +631,7 @@ def render_world(
     progress:bool=True, # show a bar
 )->Path: # the folder (ours)
     "Render a data set; a second call goes on where the first was stopped."
-    config, folder = preset(config) if isinstance(config, str) else config, Path(folder)
-    world, rows = make_world(config, seed), _begin(folder, config, seed)
-    jobs = [(id, p) for id, p in video_ids(world) if id not in rows]
-    with open(folder/"journal.jsonl", "a") as journal, tqdm(total=len(rows) + len(jobs), initial=len(rows), unit="video", disable=not progress) as bar:
-        for row in _map(partial(_render_one, world, str(folder)), jobs, workers):
-            rows[row["id"]] = row
-            journal.write(json.dumps(row) + "\n"); journal.flush(); bar.update()
-    _write_tables(folder, world, [rows[id] for id, _ in video_ids(world)])
-    (folder/"journal.jsonl").unlink(missing_ok=True)
-    return folder
+    config = preset(config) if isinstance(config, str) else config
+    world = make_world(config, seed)
+    render, jobs = partial(_render_one, world, str(folder)), {id: (id, p) for id, p in video_ids(world)}
+    return render_set(folder, _settings(config, seed), jobs, render, _world_tables(world), workers, progress, "render_world")
