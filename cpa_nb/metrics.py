@@ -201,7 +201,8 @@ def bootstrap_means(
 )->pd.DataFrame: # (n, len(columns)) mean of each column on each resample; NaN where no pair was drawn (ours)
     "Means on resampled tasks and videos."
     missing = [c for c in columns if c not in pairs_df]
-    if missing or n < 1: raise ValueError(f"bootstrap_means: need n >= 1 and columns {list(columns)}; got n={n} without {missing}; merge them into the pairs table")
+    if missing or n < 1:
+        raise ValueError(f"bootstrap_means: need n >= 1 and columns {list(columns)}; got n={n} without {missing}; merge them into the pairs table")
     w = bootstrap_weights(pairs_df, n, seed)
     with np.errstate(invalid="ignore"): return pd.DataFrame(w@pairs_df[list(columns)].to_numpy(float)/w.sum(1, keepdims=True), columns=list(columns))
 
