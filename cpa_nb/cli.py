@@ -269,8 +269,7 @@ def evaluate(
     worth = note_evaluation(checkpoint, f"{data.name}, {split}", pairs, row, signs)
     for reason in collapse_reasons(signs, ckpt.about.get("steps", 0)): warnings.warn(f"the model shows a collapse: {reason}", stacklevel=1)
     if out: pairs.rename(columns={"own": "distance"}).to_csv(out, index=False)
-    kinds = "\n".join(f"  {k:<10} {row[k]:.3f}" for k in row.index[3:])
-    said = _worth(worth) if worth else "none: this checkpoint has no threshold"
+    kinds, said = "\n".join(f"  {k:<10} {row[k]:.3f}" for k in row.index[3:]), _worth(worth) if worth else "none: this checkpoint has no threshold"
     text = f"{len(pairs)} pairs\nAUC {row.auc:.3f}  {_between(row.low, row.high)}\n{kinds}\nverdicts    {said}"
     _say(dict(pairs=len(pairs), **row.to_dict(), reliability=worth, collapse=signs), text, as_json)
 

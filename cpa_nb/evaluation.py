@@ -94,7 +94,8 @@ def encode_readable(
     skip_bad:bool=False, # leave videos out that cannot be read, with a warning that names them; else one error names them all
 )->dict[str,Tensor]: # as `encode_videos`, less the bad ones (ours)
     "Encode the videos that can be read, and settle at the end what becomes of the others."
-    ids, out, bad = list(dict.fromkeys(ids)), {}, []
+    ids, bad = list(dict.fromkeys(ids)), []
+    out:dict[str,Tensor] = {}
     for i in range(0, len(ids), 8):
         try: out |= encode_videos(system, source, ids[i:i + 8], n_frames, clips)
         except VideoError:
@@ -166,8 +167,8 @@ def probe_pairs(
     most:int=16, # pairs at most, evenly spaced
 )->pd.DataFrame: # columns a, b: two videos of one procedure; never of the test (ours)
     "A few positive pairs of validation videos, or of training videos where there are none."
-    held = data.pairs["val"].query("same") if "val" in data.pairs else ()
-    same = held if len(held) else positive_pairs(data.splits["train"])
+    held = "val" in data.pairs and data.pairs["val"].same.any()
+    same = data.pairs["val"].query("same") if held else positive_pairs(data.splits["train"])
     return same.iloc[np.linspace(0, len(same) - 1, min(most, len(same))).round().astype(int)]
 
 @torch.no_grad()
