@@ -221,7 +221,7 @@ def verify(
     report:Annotated[Path|None, typer.Option(help="Write a page for people, in one file: the verdict and the steps of both side by side.")]=None,
     frames:Annotated[str, typer.Option(help="Frames in the report: show, blur or none.")]="show",
     steps:Annotated[int|None, typer.Option(help="How many steps to show; the verdict does not depend on it.", callback=_at_least(1))]=None,
-    exit_code:Annotated[bool, typer.Option("--exit-code", help="Exit with 1 for \"different\", by the threshold alone: also where the verdict is undecided.")]=False,
+    exit_code:Annotated[bool, typer.Option("--exit-code", help="Exit with 1 for \"different\", by the threshold alone, also when undecided.")]=False,
     as_json:Json=False, # for programs
 )->None:
     """Do two recordings show the same steps in the same order?

@@ -74,8 +74,7 @@ def _check_view(
     if not np.isfinite(view.distance): raise ValueError(f"PairView: need a finite distance; got {view.distance}; a video of fewer frames than steps has none")
     if view.verdict not in ("same", "different", "uncalibrated"):
         raise ValueError(f"PairView: need verdict same, different or uncalibrated; got {view.verdict!r}; see PairView")
-    lacking = {"step", "agreement"} | {f"{end}_{x}" for end in ("start", "end") for x in "ab"} | {f"{x}_{end}" for end in ("start", "end") for x in ("a_in_b", "b_in_a")}
-    lacking -= set(view.steps)
+    lacking = {"step", "agreement", *(w for end in ("start", "end") for w in (f"{end}_a", f"{end}_b", f"a_in_b_{end}", f"b_in_a_{end}"))} - set(view.steps)
     if lacking: raise ValueError(f"PairView: need {', '.join(sorted(lacking))} in steps; got {list(view.steps)}; see PairView")
     if len(view.steps) != J:
         raise ValueError(f"PairView: need one row in steps for each of {J} coarse steps; got {len(view.steps)}; build both from shown1, shown2")
@@ -139,7 +138,8 @@ def verdict_sentence(
     said = {"same": f"Both recordings seem to show the same steps in the same order: {how_sure}.",
             "different": f"The recordings do not seem to show the same steps in the same order: {how_sure}.",
             "uncalibrated": "The recordings were compared, but nothing says how alike is alike enough; the reason stands below.",
-            "undecided": f"The comparison cannot tell whether both recordings show the same steps in the same order: {how_sure}, about as good as a coin. By the limit alone they would count as {view.verdict}."}
+            "undecided": f"The comparison cannot tell whether both recordings show the same steps in the same order: {how_sure}, about as good as a coin. "
+                         f"By the limit alone they would count as {view.verdict}."}
     agreement = view.steps["agreement"].astype(float)
     if agreement.isna().all(): return said[headline(view)[0]]
     k = int(np.nanargmin(agreement))
@@ -252,7 +252,7 @@ def _bar(
     y:float, # top
     width:float, # user units
     name:str, # "A" or "B"
-    alone:set=frozenset(), # steps without a partner, from 0
+    alone:frozenset|set=frozenset(), # steps without a partner, from 0
 )->str: # elements (ours)
     "A video's time line with numbered steps; hollow where a step has no partner."
     parts = [_rect(0, y, width, 26, f"fill:{_line}", r=4)]
@@ -315,7 +315,8 @@ def timeline_svg(
     parts = (_text(0, 14, "Video A", 14, weight=600), _text(width, 14, f"{clock(view.duration_a)} long", 13, "end", _soft),
         _film(view.frames_a, 22, width, frames, "A", view.times_a, _frame_colors(view.shown1)),
         _bar(s.start_a, s.end_a, view.duration_a, bar_a, width, "A", _alone(s, "a_in_b")),
-        _ribbons(s, (view.duration_a, view.duration_b), bar_a + 26, bar_b, width), _bar(s.start_b, s.end_b, view.duration_b, bar_b, width, "B", _alone(s, "b_in_a")),
+        _ribbons(s, (view.duration_a, view.duration_b), bar_a + 26, bar_b, width),
+        _bar(s.start_b, s.end_b, view.duration_b, bar_b, width, "B", _alone(s, "b_in_a")),
         _film(view.frames_b, bar_b + 30, width, frames, "B", view.times_b, _frame_colors(view.shown2)),
         _text(0, end, "Video B", 14, weight=600), _text(width, end, f"{clock(view.duration_b)} long", 13, "end", _soft))
     return _svg(width, end + 6, f"Time lines of videos A and B with {len(s)} steps each, joined where they match; the table below says the same", *parts)
@@ -418,7 +419,8 @@ _css = """
 *{box-sizing:border-box}
 body{margin:0;background:var(--page);color:var(--ink);font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;overflow-wrap:break-word}
 main{max-width:1040px;margin:0 auto;padding:28px 20px 60px}
-h1{font-size:1.6rem;line-height:1.25;margin:.2em 0 .6em;letter-spacing:-.01em}h2{font-size:1.25rem;line-height:1.3;margin:2em 0 .5em}h3{font-size:1.05rem;margin:1.8em 0 .4em}
+h1{font-size:1.6rem;line-height:1.25;margin:.2em 0 .6em;letter-spacing:-.01em}h2{font-size:1.25rem;line-height:1.3;margin:2em 0 .5em}h3{font-size:1.05rem;
+margin:1.8em 0 .4em}
 p,li{max-width:68ch;margin:.5em 0}ul{padding-left:1.2em;margin:.4em 0}.soft,figcaption,footer{color:var(--soft);font-size:.9rem}
 section.pair,section.card{background:var(--paper);border:1px solid var(--line);border-radius:12px;padding:22px 24px;margin:18px 0}
 section.card h2:first-child{margin-top:0}
@@ -429,18 +431,23 @@ section.card h2:first-child{margin-top:0}
 .verdict p{grid-column:1/-1;margin:.2em 0 0}
 .same{--tone:var(--same)}.different{--tone:var(--different)}.uncalibrated{--tone:var(--unknown)}.undecided{--tone:var(--undecided)}
 .gauge{max-width:440px;margin:6px 0 0}.bars{max-width:560px}svg{display:block;width:100%;height:auto}
-.remark{display:block}.remark::first-letter{text-transform:uppercase}.warn{overflow-wrap:anywhere;border-left:4px solid var(--undecided);padding:4px 12px;margin:10px 0;font-size:.95rem}
+.remark{display:block}.remark::first-letter{text-transform:uppercase}.warn{overflow-wrap:anywhere;border-left:4px solid var(--undecided);padding:4px 12px;
+margin:10px 0;font-size:.95rem}
 .narrow{display:none}
 .trio{display:grid;grid-template-columns:repeat(auto-fit,minmax(250px,1fr));gap:20px}figure{margin:0}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.95rem}
 th{text-align:left;font-weight:600;color:var(--soft);font-size:.85rem;padding:6px 10px 6px 0;border-bottom:1px solid var(--line);vertical-align:bottom}
 td{padding:7px 10px 7px 0;border-bottom:1px solid var(--line);vertical-align:middle}
 td.num,th.num{text-align:right}
-.steps{margin-top:18px}.steps th,.steps td{padding:10px 14px 10px 0;vertical-align:top}.steps tr.weak{background:color-mix(in srgb,var(--different) 9%,transparent)}
+.steps{margin-top:18px}.steps th,.steps td{padding:10px 14px 10px 0;vertical-align:top}
+.steps tr.weak{background:color-mix(in srgb,var(--different) 9%,transparent)}
 .steps .own{width:36%}.lead{display:none}.clock{white-space:nowrap}
-.film{display:grid;grid-template-columns:repeat(4,1fr);gap:3px;margin-top:4px;border-bottom:4px solid var(--step)}.film img{width:100%;display:block;border-radius:3px 3px 0 0}
-.chip{display:inline-block;min-width:1.9em;padding:.1em .4em;border-radius:6px;font-weight:600;text-align:center;color:var(--on);background:var(--step);margin-left:4px}
-.meter{display:block;height:9px;border-radius:5px;background:var(--line);min-width:90px;margin:3px 0}.meter i{display:block;height:100%;border-radius:5px;background:var(--step)}
+.film{display:grid;grid-template-columns:repeat(4,1fr);gap:3px;margin-top:4px;border-bottom:4px solid var(--step)}.film img{width:100%;display:block;
+border-radius:3px 3px 0 0}
+.chip{display:inline-block;min-width:1.9em;padding:.1em .4em;border-radius:6px;font-weight:600;text-align:center;color:var(--on);background:var(--step);
+margin-left:4px}
+.meter{display:block;height:9px;border-radius:5px;background:var(--line);min-width:90px;margin:3px 0}.meter i{display:block;height:100%;border-radius:5px;
+background:var(--step)}
 details{margin:1.8em 0 0}summary{font-weight:600;cursor:pointer}
 .facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:16px 0}.facts div{background:var(--paper);
 border:1px solid var(--line);border-radius:10px;padding:10px 14px}
@@ -449,9 +456,12 @@ border:1px solid var(--line);border-radius:10px;padding:10px 14px}
 .wide{display:none}.narrow{display:block}.lead{display:inline}
 .stack,.stack tbody{display:block}.stack thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 .stack tr{display:grid;grid-template-columns:auto 1fr;gap:2px 12px;padding:12px 0;border-bottom:1px solid var(--line)}
-.stack th,.stack td{display:block;padding:0;border:0}.steps td.own{grid-column:1/-1;grid-row:auto;width:auto;margin-top:8px}.steps td.match{grid-row:1;grid-column:2}
-.kinds td::before{content:attr(data-kind) " ";color:var(--soft)}.kinds th{grid-column:1/-1}.kinds tr{grid-template-columns:repeat(3,1fr)}.kinds td.num{text-align:left}}
-@media print{:root{--page:#fff}body{font-size:13px}main{padding:0}details:not([open]){display:none}.steps .own{width:33%}section.pair,section.card{border:0;padding:0}tr,figure,.verdict,.warn{break-inside:avoid}h2,h3{break-after:avoid}
+.stack th,.stack td{display:block;padding:0;border:0}.steps td.own{grid-column:1/-1;grid-row:auto;width:auto;margin-top:8px}.steps td.match{grid-row:1;
+grid-column:2}
+.kinds td::before{content:attr(data-kind) " ";color:var(--soft)}.kinds th{grid-column:1/-1}.kinds tr{grid-template-columns:repeat(3,1fr)}
+.kinds td.num{text-align:left}}
+@media print{:root{--page:#fff}body{font-size:13px}main{padding:0}details:not([open]){display:none}.steps .own{width:33%}section.pair,section.card{border:0;
+padding:0}tr,figure,.verdict,.warn{break-inside:avoid}h2,h3{break-after:avoid}
 .meter,.meter i,.chip,.film,tr.weak{-webkit-print-color-adjust:exact;print-color-adjust:exact}}
 """
 _env = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined)
@@ -479,39 +489,52 @@ _pair_html = _env.from_string("""
 <section class="pair {{ tone }}">
 <dl class="who"><dt>Video A</dt><dd>{{ v.name_a }}</dd><dt>Video B</dt><dd>{{ v.name_b }}</dd></dl>
 <div class="verdict"><span class="sign" aria-hidden="true">{{ sign }}</span><h2>{{ headline }}</h2><p>{{ sentence }}</p></div>
-{% if v.verdict == "uncalibrated" %}<p class="soft">Measured distance: {{ "%.3g"|format(v.distance) }}. It has no unit, and smaller is more alike: good for ranking several recordings
+{% if v.verdict == "uncalibrated" %}<p class="soft">Measured distance: {{ "%.3g"|format(v.distance) }}. It has no unit, and smaller is more alike: good for
+ranking several recordings
 against one, no answer by itself.</p>
 {% else %}<div class="gauge">{{ gauge }}</div>
 <p class="soft">The distance is the model’s measure of how unlike the two recordings are; it has no unit. At the limit “same” and “different” are equally
 likely.{% if v.basis %} It comes from pairs of recordings whose answer was known: {{ v.basis }}.{% endif %}</p>{% endif %}
 {% for w in v.warnings %}<p class="warn"><b>Note:</b> {{ w }}.</p>{% endfor %}
 <h3>Step by step</h3>
-<p>Each recording, however long, is a bar, cut into {{ rows|length }} steps with nobody saying what the steps are. A band joins a step of A to the same step in B.
-{% if crossing %}<b>A band with a broken edge leads to another place</b>: what is seen there seems to come earlier or later in the other recording. {% endif %}
+<p>Each recording, however long, is a bar, cut into {{ rows|length }} steps with nobody saying what the steps are. A band joins a step of A to the same step
+in B.
+{% if crossing %}<b>A band with a broken edge leads to another place</b>: what is seen there seems to come earlier or later in the other recording. {% endif
+%}
 {% if alone %}<b>A hollow step</b>, taken as a whole, has no clear match in the other recording. {% endif %}
 {% if not crossing and not alone %}All bands run side by side: no step comes out of order, none lacks a partner.{% endif %}</p>
 <div class="wide">{{ timeline }}</div><div class="narrow">{{ timeline_narrow }}</div>
-<table class="steps stack" role="table"><thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Step</th><th scope="col" role="columnheader">Video A</th>
+<table class="steps stack" role="table"><thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Step</th><th scope="col"
+role="columnheader">Video A</th>
 <th scope="col" role="columnheader">Video B</th><th scope="col" role="columnheader">Match</th></tr></thead><tbody role="rowgroup">
 {% for r in rows %}<tr role="row"{% if r.weak %} class="weak"{% endif %} style="--step:{{ r.color }};--on:{{ r.on }}">
 <th scope="row" role="rowheader"><span class="chip">{{ r.step }}</span></th>
 {% for s in r.sides %}<td class="own" role="cell"><b class="lead">Video {{ s.name }}: </b><span class="clock">{{ s.start|clock }} – {{ s.end|clock }}</span>
 {% if s.film %}<div class="film">{% for image, time in s.film %}<img src="{{ image }}" alt="{{ s.name }} at {{ time }}">{% endfor %}</div>{% endif %}</td>
-{% endfor %}<td class="match" role="cell"><b class="lead">Match: </b><span class="clock">{{ r.agreement|percent }}</span><span class="meter" aria-hidden="true"><i
-style="width:{{ 0 if r.agreement != r.agreement else (100 * r.agreement)|round(1) }}%"></i></span>{% if r.remark %}<span class="remark">{{ r.remark }}</span>{% endif %}</td></tr>
+{% endfor %}<td class="match" role="cell"><b class="lead">Match: </b><span class="clock">{{ r.agreement|percent }}</span><span class="meter"
+aria-hidden="true"><i
+style="width:{{ 0 if r.agreement != r.agreement else (100 * r.agreement)|round(1) }}%"></i></span>{% if r.remark %}<span class="remark">{{ r.remark
+}}</span>{% endif %}</td></tr>
 {% endfor %}</tbody></table>
-<p class="soft">Match: the share of a step’s moments whose closest look-alike in the other video lies in the same step there. Below {{ agrees|percent }} a step does not match.</p>
+<p class="soft">Match: the share of a step’s moments whose closest look-alike in the other video lies in the same step there. Below {{ agrees|percent }} a
+step does not match.</p>
 <h3>What this page tells, and what not</h3>
-<ul><li>It tells whether two recordings show the same steps in the same order, judged by how they look. It does not tell whether a step was done well, safely or correctly,
+<ul><li>It tells whether two recordings show the same steps in the same order, judged by how they look. It does not tell whether a step was done well, safely
+or correctly,
 nor which of the two is right.</li>
-{% if v.verdict != "uncalibrated" %}<li>The probability holds for recordings like those that the limit comes from, if same and different are equally likely beforehand.
+{% if v.verdict != "uncalibrated" %}<li>The probability holds for recordings like those that the limit comes from, if same and different are equally likely
+beforehand.
 It is no proof in a single case.</li>{% endif %}
-<li>The steps are guesses, less certain than the verdict: cuts may be early or late, and the number of steps was set, not found. Recordings of the same steps often have
+<li>The steps are guesses, less certain than the verdict: cuts may be early or late, and the number of steps was set, not found. Recordings of the same steps
+often have
 one that does not match. Take a mark as a hint where to look, and look at the recordings there.</li></ul>
 <details><summary>For the curious: what the comparison saw</summary><div class="trio">
-<figure>{{ matrix }}<figcaption>Every moment of A (downward) against every moment of B (to the right): the stronger the tone, the more alike they look. The same steps in the same order make
-one strong line from the upper left to the lower right. Coloured outlines: the steps above. Thin ones: the {{ fine }} short stretches that the distance rests on.</figcaption></figure>
-<figure>{{ align_a }}<figcaption>Which short stretch of B each moment of A looks like, and the best way through them in order. Where the line crosses faint ground, A shows what
+<figure>{{ matrix }}<figcaption>Every moment of A (downward) against every moment of B (to the right): the stronger the tone, the more alike they look. The
+same steps in the same order make
+one strong line from the upper left to the lower right. Coloured outlines: the steps above. Thin ones: the {{ fine }} short stretches that the distance rests
+on.</figcaption></figure>
+<figure>{{ align_a }}<figcaption>Which short stretch of B each moment of A looks like, and the best way through them in order. Where the line crosses faint
+ground, A shows what
 B does not show at that point. Colours are those of the steps above.</figcaption></figure>
 <figure>{{ align_b }}<figcaption>The same the other way round: moments of B against the stretches of A.</figcaption></figure>
 </div></details></section>""")
@@ -529,7 +552,9 @@ def pair_section(
                     align_a=alignment_svg(view.W12_tk, view.shown1, view.bounds2, view.shown2),
                     align_b=alignment_svg(view.W21_uk, view.shown2, view.bounds1, view.shown1, ("B", "A")))
     return _pair_html.render(v=view, tone=tone, sign=sign, headline=words, sentence=verdict_sentence(view), rows=_step_rows(view, frames), agrees=agrees,
-        crossing=not all(good for *_, good in _bands(view.steps)), alone=any(_alone(view.steps, side) for side in ("a_in_b", "b_in_a")), fine=len(view.bounds1) - 1, **{name: Markup(svg) for name, svg in drawings.items()})
+        fine=len(view.bounds1) - 1,
+        crossing=not all(good for *_, good in _bands(view.steps)), alone=any(_alone(view.steps, side) for side in ("a_in_b", "b_in_a")),
+        **{name: Markup(svg) for name, svg in drawings.items()})
 
 # %% ../nbs/45_report.ipynb #ddb1a24c
 _page_html = _env.from_string("""<!doctype html>
