@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --progre
 export PIP_ROOT_USER_ACTION := ignore
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lab export outputs readme hooks clean
+.PHONY: help demo test lab docs export outputs readme hooks clean
 .SUFFIXES:
 
 help:  ## this list
@@ -23,6 +23,12 @@ test: $(STAMP)  ## every check and every test (CHECKS="export outputs" for some 
 
 lab: $(STAMP)  ## open the book in JupyterLab
 	@$(BIN)/jupyter lab nbs
+
+docs: $(STAMP)  ## the book as a site: _docs/index.html, readable without a network
+	@$(BIN)/python docs/stage.py _proc/site
+	@$(BIN)/python -m sphinx -qWE --keep-going -d _proc/doctrees _proc/site _proc/html
+	@rm -rf _docs && mv _proc/html _docs
+	@echo "open _docs/index.html"
 
 export: $(STAMP)  ## notebooks to modules, then clean the notebooks
 	@$(BIN)/nbdev_export && $(BIN)/nbdev_clean
@@ -46,6 +52,6 @@ $(STAMP): settings.ini setup.py constraints.txt
 	@test -x $(BIN)/pip || { echo "making $(VENV) with $$($(PYTHON) --version)"; $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; }
 	@echo "installing pinned requirements into $(VENV) (PyTorch is large: 5 to 7 GB of disk, a few minutes)"
 	@$(PIP) -c constraints.txt pip setuptools wheel
-	@$(PIP) -c constraints.txt --no-build-isolation -e ".[dev]"
+	@$(PIP) -c constraints.txt --no-build-isolation -e ".[dev,docs]"
 	@touch $@
 	@echo "$(VENV) is ready"

@@ -15,8 +15,10 @@ import sysconfig
 import tempfile
 import time
 import tokenize
+import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from configparser import ConfigParser
+from html.parser import HTMLParser
 from pathlib import Path
 from shutil import copy2
 from typing import NamedTuple
@@ -300,11 +302,16 @@ def function_problems(fn, notes: dict, name: str, aliases: frozenset = frozenset
     return bad
 
 
+def public_names(top: ast.Module) -> list:
+    "What `__all__` of a module says."
+    return next((ast.literal_eval(n.value) for n in top.body if isinstance(n, ast.Assign) and getattr(n.targets[0], "id", "") == "__all__"), [])
+
+
 def doc_problems(path: Path) -> list:
     "Exported names of one module without docstring, parameter or field comments."
     text = path.read_text(encoding="utf-8")
     top, notes, bad = ast.parse(text), comments(text), []
-    public = next((ast.literal_eval(n.value) for n in top.body if isinstance(n, ast.Assign) and getattr(n.targets[0], "id", "") == "__all__"), [])
+    public = public_names(top)
     aliases = frozenset(n.targets[0].id for n in top.body if isinstance(n, ast.Assign) and isinstance(n.targets[0], ast.Name) and helped(n.value))
     for node in top.body:
         if getattr(node, "name", None) not in public: continue
@@ -387,7 +394,7 @@ def check_notebooks(root: Path, flags="", workers=2, timeout=900) -> Result:
 def check_ruff(root: Path) -> Result:
     "Faults a linter finds, in notebooks and scripts."
     args = ["check", "--isolated", "--no-cache", "--quiet", "--output-format", "concise", "--select", "E9,F,B", "--ignore", "F403,F405,B018"]
-    done = command([script("ruff"), *args, *[n for n in ("nbs", ".ci", "tests", "setup.py") if (root / n).exists()]], root)
+    done = command([script("ruff"), *args, *[n for n in ("nbs", ".ci", "docs", "tests", "setup.py") if (root / n).exists()]], root)
     return result(done.stdout.splitlines() or ["ruff failed"] if done.returncode else [])
 
 
@@ -439,6 +446,103 @@ def check_wheel(root: Path) -> Result:
         return result(bad, f"{wheel.name}, {wheel.stat().st_size // 1000} kB, {done.stdout.strip()} modules" if not bad else wheel.name)
 
 
+loads = {"script": "src", "img": "src", "source": "src", "iframe": "src", "video": "src", "audio": "src", "embed": "src", "object": "data"}  # what a page fetches when opened
+asked = {"stylesheet", "icon", "shortcut", "preload", "prefetch", "preconnect", "modulepreload", "manifest"}  # `rel` of a <link> that fetches
+apart = {"pre", "code", "script", "style"}  # no prose in there
+
+
+class Page(HTMLParser):
+    "What the check wants to know of one page."
+    void = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.ids, self.fetched, self.links, self.sidebar, self.prose, self.open = set(), [], [], set(), [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        "Note anchors and addresses."
+        at = {k: v or "" for k, v in attrs}
+        classes = at.get("class", "").split()
+        if tag not in self.void: self.open.append((tag, tag in apart or "math" in classes, "sidebar-tree" in classes))
+        if "id" in at: self.ids.add(at["id"])
+        if tag in loads and loads[tag] in at: self.fetched.append(at[loads[tag]])
+        if tag == "link" and asked & set(at.get("rel", "").split()): self.fetched.append(at.get("href", ""))
+        self.fetched += [part.split()[0] for part in at.get("srcset", "").split(",") if part.strip()] + re.findall(r"url\(['\"]?([^'\")]+)", at.get("style", ""))
+        if tag in ("a", "area") and "href" in at:
+            self.links.append(at["href"])
+            if any(side for _, _, side in self.open): self.sidebar.add(at["href"])
+
+    def handle_startendtag(self, tag, attrs):
+        "An element closed at once, as SVG has them."
+        self.handle_starttag(tag, attrs)
+        if tag not in self.void: self.open.pop()
+
+    def handle_endtag(self, tag):
+        "Close up to the latest element of that name."
+        places = [i for i, (name, _, _) in enumerate(self.open) if name == tag]
+        if places: del self.open[places[-1]:]
+
+    def handle_data(self, data):
+        "Prose that looks like TeX, and addresses inside scripts and styles."
+        if self.open and self.open[-1][0] in ("script", "style"): self.fetched += re.findall(r"https?://[^\s'\"<>)]+", data)
+        elif not any(code for _, code, _ in self.open) and re.search(r"\$|\\[a-z]+\{", data): self.prose.append(data)
+
+
+def address_problem(url: str, page: Path, out: Path, pages: dict, fetched: bool) -> str:
+    "What is wrong with an address on a page, empty when nothing is."
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme == "data" and fetched: return ""
+    if parts.scheme or parts.netloc: return f"fetches {url}" if fetched else "" if parts.scheme in ("http", "https", "mailto") else f"links to {url}"
+    target = (page.parent / urllib.parse.unquote(parts.path)).resolve() if parts.path else page
+    if not target.is_file() or not target.is_relative_to(out): return f"{'shows' if fetched else 'links to'} {url}, which is not there"
+    anchor = urllib.parse.unquote(parts.fragment)
+    return f"links to {url}, which has no such anchor" if anchor and target in pages and anchor not in pages[target].ids else ""
+
+
+def site_problems(out: Path, claims: dict, names: list) -> tuple:
+    "Dead links, addresses fetched from elsewhere, chapters and names that are missing, formulas left as text; and how many addresses were followed."
+    from snowballstemmer import stemmer
+    pages = {p: Page(p.read_text(encoding="utf-8")) for p in sorted(out.rglob("*.html"))}
+    for name in ("index.html", "api.html"): pages.setdefault(out / name, Page(""))
+    bad, n = [], 0
+    for path, page in pages.items():
+        name = path.relative_to(out)
+        for fetched, urls in ((True, page.fetched), (False, page.links)):
+            n += len(urls)
+            bad += [f"{name} {problem}" for url in sorted(set(urls)) if (problem := address_problem(url, path, out, pages, fetched))]
+        bad += [f"{name} shows a formula as text: {' '.join(text.split())[:60]}" for text in page.prose]
+    for css in out.rglob("*.css"):
+        urls = re.findall(r"(?:url\(|@import )\s*['\"]?([^'\")\s]+)", css.read_text(encoding="utf-8"))
+        bad += [f"{css.relative_to(out)} {problem}" for url in sorted(set(urls)) if (problem := address_problem(url, css, out, pages, True))]
+    bad += [f"{stem} is not in the sidebar" for stem in claims if stem != "index" and f"{stem}.html" not in pages[out / "index.html"].sidebar]
+    bad += [f"{p.name} is a chapter that nbs/ does not have" for p in pages if re.match(r"\d\d_", p.name) and p.stem not in claims]
+    bad += [f"the API page lacks {name}" for name in names if name not in pages[out / "api.html"].ids]
+    found = json.loads((out / "searchindex.js").read_text(encoding="utf-8").removeprefix("Search.setIndex(").rstrip(";\n").removesuffix(")"))
+    for stem, claim in claims.items():
+        word = stemmer("english").stemWord(max(re.findall(r"[a-z]+", claim), key=len))
+        both = [terms.get(word, []) for terms in (found["terms"], found["titleterms"])]
+        where = [i for at in both for i in ([at] if isinstance(at, int) else at)]
+        if stem not in [found["docnames"][i] for i in where]: bad.append(f"the search does not find {stem} by {word}")
+    return bad, n
+
+
+def check_site(root: Path) -> Result:
+    "The book as a site builds without a warning, and nothing on it is missing or fetched from elsewhere."
+    lib = root / settings(root)["lib_path"]
+    names = [f"{lib.name}.{'.'.join(p.relative_to(lib).with_suffix('').parts)}.{n}" for p in modules_of(root) for n in public_names(ast.parse(p.read_text(encoding="utf-8")))]
+    claims = {p.stem: source(nb["cells"][0]).partition(">")[2] for p, nb in notebooks(root).items()}
+    with tempfile.TemporaryDirectory() as tmp:
+        base = Path(tmp).resolve()
+        build = ["-m", "sphinx", "-qWE", "--keep-going", "-d", str(base / "trees"), str(base / "in"), str(base / "out")]
+        for args in ([str(here.parents[1] / "docs" / "stage.py"), str(base / "in"), "--root", str(root)], build):
+            done = command([sys.executable, *args], root)
+            if done.returncode: return result(done.stdout.replace(str(base / "in"), "").splitlines()[-40:] or ["building failed"])
+        bad, n = site_problems(base / "out", claims, names)
+        size = sum(p.stat().st_size for p in (base / "out").rglob("*") if p.is_file())
+        return result(bad, f"{len(claims)} notebooks, {len(names)} names, {n} links, {size / 1e6:.0f} MB")
+
+
 def check_pytest(root: Path) -> Result:
     "tests/: whole processes, and this script's own faults."
     done = command([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no", "-rs", "tests"], root, PYTHONPATH=str(root))
@@ -451,7 +555,7 @@ def check_pytest(root: Path) -> Result:
 
 
 checks = {"export": check_export, "clean": check_clean, "chapters": check_chapters, "outputs": check_outputs, "readme": check_readme, "docs": check_docs, "style": check_style,
-          "ruff": check_ruff, "mypy": check_mypy, "wheel": check_wheel, "notebooks": check_notebooks, "pytest": check_pytest}
+          "ruff": check_ruff, "mypy": check_mypy, "wheel": check_wheel, "site": check_site, "notebooks": check_notebooks, "pytest": check_pytest}
 
 
 def state(root: Path) -> set:

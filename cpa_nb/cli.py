@@ -186,14 +186,19 @@ def train(
 def verdict_text(
     v:Any, # a Verdict of chapter 46
 )->str: # a few lines for a terminal
-    "The verdict in words and its step table."
-    lines = [f"{v.a}  and  {v.b}", f"distance    {v.distance:.3f}" + ("" if v.threshold is None else f"  (threshold {v.threshold:.3f})"),
-             f"verdict     {v.verdict}" + ("" if v.probability is None else f", probability of the same procedure {v.probability:.2f}"), "",
-             "step        in A (s)        in B (s)   agreement"]
-    for r in v.steps.itertuples():
-        bar = "#"*round(20*r.agreement)
-        lines.append(f"{r.step:>4}   {r.start_a:5.1f} - {r.end_a:5.1f}   {r.start_b:5.1f} - {r.end_b:5.1f}   {r.agreement:.2f} {bar}".rstrip())
-    return "\n".join(lines + [""]*bool(v.warnings) + [f"warning: {w}" for w in v.warnings])
+    "The verdict in words and its step table, with the times and per cents of the page."
+    from cpa_nb.report import chance, clock, percent, step_remark
+    said = f"undecided, leaning to {v.verdict}" if v.undecided else v.verdict
+    lines = [f"A  {v.a}", f"B  {v.b}", f"distance    {v.distance:.3f}" + ("" if v.threshold is None else f"  (threshold {v.threshold:.3f})"),
+             f"verdict     {said}" + ("" if v.probability is None else f", probability of the same steps in the same order: {chance(v.probability)}"), "",
+             f"step   {'in A':^17}   {'in B':^17}   match"]
+    remarks = []
+    for r in v.steps.to_dict("records"):
+        times = (f"{clock(r[f'start_{x}']):>7} - {clock(r[f'end_{x}']):>7}" for x in "ab")
+        lines.append(f"{r['step']:>4}   {'   '.join(times)}   {percent(r['agreement']):>5}  {'#'*round(20*r['agreement'])}".rstrip())
+        if remark := step_remark(r): remarks.append(f"step {r['step']}: {remark}")
+    notes = [f"warning: {w}" for w in v.warnings]
+    return "\n".join(lines + [""]*bool(remarks) + remarks + [""]*bool(notes) + notes)
 
 @app.command()
 def verify(
@@ -201,10 +206,10 @@ def verify(
     b:Annotated[Path, typer.Argument(help="Second recording.")],
     checkpoint:Annotated[Path|None, typer.Option("--checkpoint", "-c", help="Folder that `cpa demo` or `cpa train` wrote; without it a network that knows "
                                                 "photographs gives distance and steps, but no verdict.")]=None,
-    report:Annotated[Path|None, typer.Option(help="Write a page with matrix, blocks, alignment and filmstrips.")]=None,
+    report:Annotated[Path|None, typer.Option(help="Write a page for people, in one file: the verdict and the steps of both side by side.")]=None,
     frames:Annotated[str, typer.Option(help="Frames in the report: show, blur or none.")]="show",
     steps:Annotated[int|None, typer.Option(help="How many steps to show; the verdict does not depend on it.", callback=_at_least(1))]=None,
-    exit_code:Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when the procedures differ.")]=False,
+    exit_code:Annotated[bool, typer.Option("--exit-code", help="Exit with 1 for \"different\", by the threshold alone: also where the verdict is undecided.")]=False,
     as_json:Json=False, # for programs
 )->None:
     """Do two recordings show the same steps in the same order? Distance, verdict, and the steps side by side.
@@ -270,8 +275,9 @@ def calibrate(
 # %% ../nbs/60_cli.ipynb #table0001
 @app.command()
 def table(
-    which:Annotated[str, typer.Argument(help="rendered: small worlds; precog: real people, as skeletons; people: the same, filmed (both need CPA_DATA).")],
-    methods:Annotated[str, typer.Option(help="Rows to run, comma-separated.")]="recommended,paper,uniform,dtw,drop_dtw,bag",
+    which:Annotated[str, typer.Argument(help="rendered: worlds of the small preset; precog: real people, as skeletons; people: the same, filmed (both need CPA_DATA); "
+                                             "ladder: from the paper's configuration to the recommended one.")],
+    methods:Annotated[str, typer.Option(help="Rows to run, comma-separated; those of the table if left out.")]="",
     seeds:Annotated[str, typer.Option(help="Comma-separated; each is a world, or a draw of people. Those of the book if left out.")]="",
     work:Annotated[Path, typer.Option(help="Rendered worlds and training states.")]=Path("runs"),
     results:Annotated[Path, typer.Option(help="Records; a row that has one is not run again.")]=Path("data/results"),
@@ -281,11 +287,11 @@ def table(
 
     Example: cpa table rendered --methods recommended,bag --seeds 1
     """
-    from cpa_nb.experiments import run_rows, sv_rows, sv_table, sv_tables
+    from cpa_nb.experiments import run_rows, sv_tables
     if which not in sv_tables: raise ValueError(f"table: need one of {', '.join(sv_tables)}; got {which!r}")
     if not all(s.strip().isdigit() for s in seeds.split(",") if seeds): raise ValueError(f"table: need whole numbers in --seeds, as in 1,2,3; got {seeds!r}")
     folder = os.environ.get("CPA_DATA")
     numbers = [int(s) for s in seeds.split(",")] if seeds else None
-    records = run_rows(which, methods.split(","), numbers, work, results, Path(folder)/"precog" if folder else None, device, not quiet)
-    rows = sv_table(records, sv_rows)
+    records = run_rows(which, methods.split(",") if methods else None, numbers, work, results, Path(folder)/"precog" if folder else None, device, not quiet)
+    rows = sv_tables[which].show(records)
     _say(dict(table=rows.to_dict("records")), rows.round(1).to_string(index=False), as_json)

@@ -4,10 +4,12 @@
 
 # %% auto #0
 __all__ = ['dot_logits_torch', 'cosine_logits_torch', 'relational_matrix_torch', 'log_frame_to_step_torch', 'rescore_torch',
-           'MinedTorch', 'mine_steps_torch', 'align_log_prob_torch', 'alignment_distance_torch']
+           'MinedTorch', 'mine_steps_torch', 'align_log_prob_torch', 'alignment_distance_torch', 'frame_surprise_torch',
+           'fault_distance_torch']
 
 # %% ../nbs/08_differentiable.ipynb #608a56ea
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -242,3 +244,48 @@ def alignment_distance_torch(
         raise ValueError("alignment_distance_torch: both directions need the same pairs and steps; "
             f"got {tuple(logW12_btk.shape)} and {tuple(logW21_buk.shape)}; mine them together")
     return -(align_log_prob_torch(logW12_btk, start, len1) + align_log_prob_torch(logW21_buk, start, len2))/2
+
+# %% ../nbs/08_differentiable.ipynb #d275ff2c
+def frame_surprise_torch(
+    logW_btk:Tensor, # LOG of the frame-to-step matrices (B,T,K), perhaps padded
+    lengths:Any=None, # (B,) valid frames, at least K; all if None
+)->Tensor: # (B,T) float64, nats; 0 at padding, inf where no alignment is possible; no gradient (ours)
+    "Expected cost of each frame under the posterior of start `ctc`."
+    align_log_prob_torch(logW_btk.detach(), "ctc", lengths) # refuses what cannot be aligned
+    B, T, _ = logW_btk.shape
+    alive_bt = _inside(_lengths("frame_surprise_torch", lengths, B, T, logW_btk.device), T)
+    L_btk = logW_btk.detach().masked_fill(~alive_bt[..., None], 0.).double()
+    D_btk = _forward_table(L_btk, alive_bt)
+    total_b11 = D_btk[:, -1:, -1:]
+    G_btk = (D_btk + _backward_table(L_btk, alive_bt) - total_b11).exp()
+    c_bt = torch.where(G_btk > 0, -G_btk*L_btk, 0.).sum(-1)
+    return torch.where(alive_bt, torch.where(total_b11[..., 0] > -torch.inf, c_bt, torch.inf), 0.)
+
+# %% ../nbs/08_differentiable.ipynb #c7533318
+def _power_mean_torch(c_bt:Tensor, inside_bt:Tensor, width:int, power:float)->Tensor:
+    "Valid frames times the power mean of their moving average (B,)."
+    window = partial(F.avg_pool1d, kernel_size=width, stride=1, padding=width//2)
+    smooth_bt = torch.where(inside_bt > 0, window(c_bt[:, None])[:, 0]/window(inside_bt[:, None])[:, 0].clamp_min(1e-12), 0.)
+    top_b1 = smooth_bt.amax(1, keepdim=True).clamp_min(1e-300)
+    mean_b = (smooth_bt/top_b1).pow(power).sum(1)/inside_bt.sum(1)
+    return torch.where(smooth_bt.isinf().any(1), torch.inf, inside_bt.sum(1)*top_b1[:, 0]*mean_b.pow(1/power))
+
+def fault_distance_torch(
+    logW12_btk:Tensor, # log W, frames of the first videos against steps of the second (B,T,K)
+    logW21_buk:Tensor, # log W, frames of the second against steps of the first (B,U,K)
+    width:int=3, # frames averaged around each, odd
+    power:float=3., # at least 1; the larger, the more the worst run decides
+    len1:Any=None, # (B,) valid frames of the first videos, all if None
+    len2:Any=None, # (B,) of the second
+)->Tensor: # (B,) nats, no gradient; inf where one direction is impossible (ours)
+    "Surprise of the frames, both directions, with runs of bad frames weighing more."
+    if width < 1 or width % 2 == 0: raise ValueError(f"fault_distance_torch: need an odd width >= 1; got {width}; 3 is usual")
+    if not 1 <= power < torch.inf: raise ValueError(f"fault_distance_torch: need a finite power >= 1; got {power}; 3 is usual")
+    if logW12_btk.shape[0] != logW21_buk.shape[0] or logW12_btk.shape[-1] != logW21_buk.shape[-1]:
+        raise ValueError("fault_distance_torch: both directions need the same pairs and steps; "
+            f"got {tuple(logW12_btk.shape)} and {tuple(logW21_buk.shape)}; mine them together")
+    def one(logW_btk:Tensor, lengths:Any)->Tensor:
+        B, T, _ = logW_btk.shape
+        inside_bt = _inside(_lengths("fault_distance_torch", lengths, B, T, logW_btk.device), T).double()
+        return _power_mean_torch(frame_surprise_torch(logW_btk, lengths), inside_bt, width, power)
+    return (.5*(one(logW12_btk, len1) + one(logW21_buk, len2))).to(logW12_btk.dtype)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['weighted_auc', 'auc', 'auc_by_type', 'edit_distance', 'wdr', 'Interval', 'bootstrap_weights', 'bootstrap_draws',
-           'bootstrap_auc', 'paired_bootstrap', 'auc_table', 'step_labels', 'frame_accuracy', 'boundary_f1',
-           'mean_cosine', 'effective_rank', 'largest_block', 'assignment_entropy']
+           'bootstrap_auc', 'bootstrap_means', 'paired_bootstrap', 'auc_table', 'step_labels', 'frame_accuracy',
+           'boundary_f1', 'mean_cosine', 'effective_rank', 'largest_block', 'assignment_entropy']
 
 # %% ../nbs/30_metrics.ipynb #a024101a
 from typing import NamedTuple, Sequence
@@ -191,6 +191,19 @@ def bootstrap_auc(
     "AUC with the interval over tasks and videos."
     draws = bootstrap_draws(pairs_df, [column], n, seed)[column].to_numpy()
     return _interval("bootstrap_auc", auc(pairs_df[column], pairs_df["same"]), draws, level)
+
+# %% ../nbs/30_metrics.ipynb #73f121d2
+def bootstrap_means(
+    pairs_df:pd.DataFrame, # columns a, b, task and the numbers
+    columns:Sequence[str], # names of the numbers, one a pair
+    n:int=1000, # resamples
+    seed:int=0, # same seed, same resamples
+)->pd.DataFrame: # (n, len(columns)) mean of each column on each resample; NaN where no pair was drawn (ours)
+    "Means on resampled tasks and videos."
+    missing = [c for c in columns if c not in pairs_df]
+    if missing or n < 1: raise ValueError(f"bootstrap_means: need n >= 1 and columns {list(columns)}; got n={n} without {missing}; merge them into the pairs table")
+    w = bootstrap_weights(pairs_df, n, seed)
+    with np.errstate(invalid="ignore"): return pd.DataFrame(w@pairs_df[list(columns)].to_numpy(float)/w.sum(1, keepdims=True), columns=list(columns))
 
 # %% ../nbs/30_metrics.ipynb #c37f96b5
 def paired_bootstrap(

@@ -20,8 +20,8 @@ import torch.nn.functional as nnf
 from torch import Tensor, nn
 
 from .backbones import encoder_for
-from .differentiable import (MinedTorch, alignment_distance_torch, cosine_logits_torch, dot_logits_torch, log_frame_to_step_torch, mine_steps_torch,
-                                   relational_matrix_torch)
+from .differentiable import (MinedTorch, alignment_distance_torch, cosine_logits_torch, dot_logits_torch, fault_distance_torch,
+                                   log_frame_to_step_torch, mine_steps_torch, relational_matrix_torch)
 from .step_mining import BlockTables, harmonic_score, mean_score, official_score, size_prior, sqrt_score
 
 # %% ../nbs/21_model.ipynb #36a23924
@@ -70,10 +70,12 @@ class CPAConfig:
     weights:tuple[float,float,float,float] = (1., 0., 1., 1.) # of task, step, align (Eq. 15) and contrast (ours)
     scale:float = 30. # start of the cosine's learned scale
     nothing:float|None = .8 # similarity below which a frame rather shows none of the steps (chapter 01); None: the paper
+    verdict:str = "fault" # distance of a verdict: "align" is Eq. 10 (paper), "fault" lets a run of bad frames weigh more (chapter 03); losses use Eq. 10
+    nothing_verdict:float = .9 # what "fault" takes for `nothing`, where that is set
     backbone:str = "small" # frame encoder for pixels (chapter 20): "small", "lite0" or "resnet50"
 
 paper = CPAConfig(n_frames=16, n_steps=13, similarity="dot", score="mean", prior=0., start="paper", step_feature="random",
-                  weights=(1., 1., 1., 0.), nothing=None)
+                  weights=(1., 1., 1., 0.), nothing=None, verdict="align")
 recommended = CPAConfig()
 scores:dict[str,Callable[[int,int,int],BlockTables]] = dict(mean=mean_score, sqrt=sqrt_score, harmonic=harmonic_score, official=official_score)
 
@@ -93,7 +95,8 @@ def check_config(
     cfg:CPAConfig, # to be checked
 )->CPAConfig: # the same
     "Refuse a configuration that cannot run, naming the field."
-    for name,allowed in dict(similarity=("dot", "cosine"), score=tuple(scores), start=("paper", "ctc"), step_feature=tuple(step_features)).items():
+    for name,allowed in dict(similarity=("dot", "cosine"), score=tuple(scores), start=("paper", "ctc"), step_feature=tuple(step_features),
+                              verdict=("align", "fault")).items():
         given = getattr(cfg, name)
         if given not in allowed: raise ValueError(f"CPAConfig: {name} must be one of {', '.join(allowed)}; got {given!r}; mind the spelling")
     if not 1 <= cfg.n_steps <= cfg.n_frames: raise ValueError(f"CPAConfig: need 1 <= n_steps <= n_frames; got {cfg.n_steps} and {cfg.n_frames}; lower n_steps")
@@ -101,6 +104,7 @@ def check_config(
     if not (isfinite(cfg.prior) and cfg.prior >= 0): raise ValueError(f"CPAConfig: need a finite prior >= 0; got {cfg.prior}; 0 for none, 0.3 is usual")
     if not (isfinite(cfg.scale) and cfg.scale > 0): raise ValueError(f"CPAConfig: need a finite scale > 0; got {cfg.scale}; 30 is usual")
     if cfg.nothing is not None and not isfinite(cfg.nothing): raise ValueError(f"CPAConfig: need a finite nothing, or None; got {cfg.nothing}; 0.8 is usual")
+    if not isfinite(cfg.nothing_verdict): raise ValueError(f"CPAConfig: need a finite nothing_verdict; got {cfg.nothing_verdict}; 0.9 is usual")
     check_weights(cfg.weights)
     return cfg
 
@@ -121,7 +125,7 @@ class Pair(NamedTuple):
     log_W21_buk:Tensor # the other way
 
 class CPADistance(nn.Module):
-    "Steps mined from two feature sequences and the correlation distance of their alignment (Eq. 1-10)."
+    "Steps mined from two feature sequences and the distance of their alignment (Eq. 1-10, or ours)."
     def __init__(self,
         cfg:CPAConfig=recommended, # choices
     ):
@@ -138,9 +142,17 @@ class CPADistance(nn.Module):
         "What `logits` multiplies the similarity by."
         return self.log_scale.exp().clamp(max=50.) if self.cfg.similarity == "cosine" else torch.ones_like(self.log_scale)
 
-    def none_logit(self)->Tensor|None: # scalar, or None where every frame must show a step
-        "The logit of `none of these steps`, in the units of `logits`."
-        return None if self.cfg.nothing is None else self.cfg.nothing*self.scale()
+    def frames_to_steps(self,
+        F1_btd:Tensor, # features of the first videos (B,T,d)
+        F2_bud:Tensor, # features of the second videos (B,U,d)
+        mined:MinedTorch, # their common steps
+        nothing:float|None, # similarity of `none of these steps`; None: every frame must show one
+    )->tuple[Tensor,Tensor]: # log W of both directions (B,T,K), (B,U,K)
+        "Log probability of each step of the one video for each frame of the other."
+        logits, none = self.logits(), None if nothing is None else nothing*self.scale()
+        step = step_features["centre" if self.cfg.step_feature == "random" and not self.training else self.cfg.step_feature]
+        S1_bkd, S2_bkd = step(F1_btd, mined.bounds1), step(F2_bud, mined.bounds2)
+        return log_frame_to_step_torch(F1_btd, S2_bkd, logits, none), log_frame_to_step_torch(F2_bud, S1_bkd, logits, none)
 
     def mine(self,
         F1_btd:Tensor, # features of the first videos (B,T,d)
@@ -153,19 +165,19 @@ class CPADistance(nn.Module):
         F1_btd:Tensor, # features of the first videos (B,T,d)
         F2_bud:Tensor, # features of the second videos (B,U,d)
     )->Pair: # everything that was computed
-        "Mining, step features, both alignments."
-        mined, logits, none = self.mine(F1_btd, F2_bud), self.logits(), self.none_logit()
-        step = step_features["centre" if self.cfg.step_feature == "random" and not self.training else self.cfg.step_feature]
-        S1_bkd, S2_bkd = step(F1_btd, mined.bounds1), step(F2_bud, mined.bounds2)
-        logW12, logW21 = (log_frame_to_step_torch(F, S, logits, none) for F,S in ((F1_btd, S2_bkd), (F2_bud, S1_bkd)))
+        "Mining, step features, both alignments: what training is made of."
+        mined = self.mine(F1_btd, F2_bud)
+        logW12, logW21 = self.frames_to_steps(F1_btd, F2_bud, mined, self.cfg.nothing)
         return Pair(alignment_distance_torch(logW12, logW21, start=self.cfg.start), mined.score, mined.bounds1, mined.bounds2, logW12, logW21)
 
     def forward(self,
         F1_btd:Tensor, # features of the first videos (B,T,d)
         F2_bud:Tensor, # features of the second videos (B,U,d)
     )->Tensor: # (B,)
-        "Correlation distance of each pair, Eq. 10."
-        return self.pair(F1_btd, F2_bud).distance
+        "The distance of the verdict: Eq. 10, or the fault distance."
+        if self.cfg.verdict == "align": return self.pair(F1_btd, F2_bud).distance
+        nothing = None if self.cfg.nothing is None else self.cfg.nothing_verdict
+        return fault_distance_torch(*self.frames_to_steps(F1_btd, F2_bud, self.mine(F1_btd, F2_bud), nothing))
 
 # %% ../nbs/21_model.ipynb #95ae5af3
 @runtime_checkable
@@ -279,9 +291,9 @@ class System(nn.Module):
         F2_btd:Tensor, # features of the second clips (B,T,d)
     )->tuple[Tensor,Tensor|None]: # distances (B,), mined scores (B,) if the step loss asks for them
         "What the losses need to know of pairs."
-        if not self.weights[1]: return self.distance(F1_btd, F2_btd), None
+        if not hasattr(self.distance, "pair"): return self.distance(F1_btd, F2_btd), None
         p = self.distance.pair(F1_btd, F2_btd)
-        return p.distance, p.mined
+        return p.distance, p.mined if self.weights[1] else None
 
     def losses(self,
         batch:Batch, # positive pairs

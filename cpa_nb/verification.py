@@ -6,7 +6,7 @@
 __all__ = ['usual_loop', 'zero_shot_config', 'Calibration', 'fit_calibration', 'probability_same', 'reliability', 'Domain',
            'description', 'fit_domain', 'domain_distance', 'Checkpoint', 'save_checkpoint', 'load_checkpoint', 'Clip',
            'read_clip', 'exact_distances', 'with_calibration', 'with_domain', 'learn', 'shown_steps', 'step_agreement',
-           'cut_times', 'zero_shot', 'Verdict', 'verify', 'read_pairs_csv', 'calibrate_on_files']
+           'cut_times', 'step_places', 'zero_shot', 'Verdict', 'verify', 'read_pairs_csv', 'calibrate_on_files']
 
 # %% ../nbs/46_verification.ipynb #a2194ceb
 import copy
@@ -14,6 +14,7 @@ import json
 import warnings
 from dataclasses import asdict, replace
 from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +33,7 @@ from .differentiable import relational_matrix_torch
 from .data.sv import SVSet, settle_bad
 from .evaluation import can_validate, encode_videos, fit_validated, pair_distances, shown_logits
 from .model import CPAConfig, CPADistance, System, build_cpa, recommended
-from .report import PairView
+from .report import PairView, agrees, undecided
 from .step_mining import harmonic_score, mine_steps, size_prior
 from .training import TrainConfig, load_state, save_state, write_json
 
@@ -293,6 +294,25 @@ def cut_times(
     mid = .5*(times_t[1:] + times_t[:-1])
     return np.concatenate([[0.], mid[bounds[1:-1] - 1], [duration]])
 
+# %% ../nbs/46_verification.ipynb #0be35bcf
+def step_places(
+    S_tu:np.ndarray, # similarity of every two frames, mean of both directions
+    bounds1:np.ndarray, # cuts of video 1 (K+1,)
+    bounds2:np.ndarray, # cuts of video 2 (K+1,)
+)->np.ndarray: # (K,2) first frame and end, in video 2, of the place of each step of video 1; 0, 0: in no other place than its partner
+    "Where the steps of video 1 come instead (ours)."
+    out, A = np.zeros((len(bounds1) - 1, 2), int), _nearest(S_tu)
+    for k,((a, x),(b, y)) in enumerate(zip(pairwise(bounds1), pairwise(bounds2), strict=True)):
+        held = A[a:x].mean(0)
+        partner, held[b:y] = held[b:y].sum(), 0
+        width = min(x - a, len(held))
+        stretch = np.convolve(held, np.ones(width), "valid")
+        u = int(stretch.argmax())
+        if stretch[u] - partner < .7 - 1e-9: continue
+        inside = np.flatnonzero(held[u:u + width])
+        out[k] = u + inside[0], u + inside[-1] + 1
+    return out
+
 # %% ../nbs/46_verification.ipynb #2760aa69
 zero_shot_config = replace(recommended, nothing=None) # chosen on rendered validation pairs, chapter 20
 
@@ -306,8 +326,8 @@ def zero_shot(
     load_trunk(encoder, pretrained_file() if weights is None else weights)
     net:Any = Centred(encoder)
     system = System(net, CPADistance(zero_shot_config), zero_shot_config.weights).eval()
-    meaning = ("no checkpoint was given: the features are those of a network that names photographs, not trained on procedures. "
-               "`uncalibrated` means that the distance has no threshold and says neither same nor different; "
+    meaning = ("no trained model was given: the recordings are compared by a network that names photographs and has learnt no procedures. "
+               "Its distance has no threshold (`uncalibrated`) and says neither same nor different; "
                "use it to rank recordings of one kind, or train with `cpa train`")
     return Checkpoint(system, zero_shot_config, [], (*encoder.size, 3), None, None, dict(data="photographs", uncalibrated=meaning))
 
@@ -320,14 +340,15 @@ class Verdict(NamedTuple):
     verdict:str # "same", "different" or "uncalibrated"
     probability:float|None # that both show the same procedure
     threshold:float|None # of the distance
+    undecided:bool # the probability is near one half: `verdict` is only the side of the threshold it fell on
     warnings:list[str] # reasons to doubt the verdict
-    steps:pd.DataFrame # step, start_a, end_a, start_b, end_b (seconds), agreement (0..1)
+    steps:pd.DataFrame # step, start_a, end_a, start_b, end_b (seconds), agreement (0..1), a_in_b_start, ... (see `step_places`)
     view:PairView # all that a report draws
 
     def to_dict(self)->dict[str,Any]:
         "For JSON: everything but the pictures."
         return dict(a=self.a, b=self.b, distance=self.distance, verdict=self.verdict, probability=self.probability, threshold=self.threshold,
-                    warnings=self.warnings, steps=self.steps.to_dict("records"))
+                    undecided=self.undecided, warnings=self.warnings, steps=self.steps.to_dict("records"))
 
 def _far(clip:Clip, F_rtd:Tensor, ckpt:Checkpoint)->list[str]:
     "A warning for a recording unlike the model's own, or in which nothing happens."
@@ -358,8 +379,14 @@ def _step_table(S_tu:np.ndarray, M_tu:np.ndarray, N_ut:np.ndarray, clips:list[Cl
     "Cuts of the shown steps, and their times and agreement."
     one, two = shown_steps(S_tu, n_steps)
     ta, tb = (cut_times(s, c.times_t, c.duration) for s,c in zip((one, two), clips, strict=True))
-    table = dict(step=range(1, len(ta)), start_a=ta[:-1], end_a=ta[1:], start_b=tb[:-1], end_b=tb[1:], agreement=step_agreement(M_tu, N_ut, one, two))
-    return one, two, pd.DataFrame(table)
+    table = pd.DataFrame(dict(step=range(1, len(ta)), start_a=ta[:-1], end_a=ta[1:], start_b=tb[:-1], end_b=tb[1:],
+                              agreement=step_agreement(M_tu, N_ut, one, two)))
+    for name,S,own,c,other in (("a_in_b", S_tu, one, clips[1], two), ("b_in_a", S_tu.T, two, clips[0], one)):
+        place = step_places(S, own, other)
+        edge = cut_times(np.arange(len(c.times_t) + 1), c.times_t, c.duration)
+        elsewhere = (place[:, 1] > 0) & (table.agreement < agrees)
+        for i,end in enumerate(("start", "end")): table[f"{name}_{end}"] = np.where(elsewhere, edge[place[:, i]], np.nan)
+    return one, two, table
 
 def _explain(clips:list[Clip], F:list[Tensor], distance:float, ckpt:Checkpoint, n_steps:int)->Verdict:
     "Verdict, shown steps and all that a report draws, from the middle clips."
@@ -373,13 +400,12 @@ def _explain(clips:list[Clip], F:list[Tensor], distance:float, ckpt:Checkpoint, 
     warn = strange + _doubts(clips, ckpt)
     prob = probability_same(distance, cal) if cal and not strange else None
     verdict = "uncalibrated" if prob is None or cal is None else "same" if distance <= cal.threshold else "different"
-    if prob is not None and .4 < prob < .6: warn.append("undecided: pairs of one procedure and pairs of two are both found at this distance")
     frames = [c.frames_rt[1] if c.frames_rt.ndim == 5 else None for c in clips]
     W12, W21, fine1, fine2 = (x[0].numpy() for x in (p.log_W12_btk.exp(), p.log_W21_buk.exp(), p.bounds1, p.bounds2))
     view = PairView(clips[0].name, clips[1].name, M, W12, W21, fine1, fine2, one, two,
                     clips[0].times_t, clips[1].times_t, clips[0].duration, clips[1].duration, frames[0], frames[1], distance,
-                    cal.threshold if cal else np.nan, np.nan if prob is None else prob, verdict, warn, steps)
-    return Verdict(clips[0].name, clips[1].name, distance, verdict, prob, cal.threshold if cal else None, warn, steps, view)
+                    cal.threshold if cal else np.nan, np.nan if prob is None else prob, verdict, warn, steps, cal.source if cal else "")
+    return Verdict(clips[0].name, clips[1].name, distance, verdict, prob, cal.threshold if cal else None, undecided(prob), warn, steps, view)
 
 def _names(a:Path, b:Path)->tuple[str,str]:
     "The last parts of both paths, as many as it takes to tell them apart."

@@ -61,7 +61,7 @@ def chapter(cells, stem="05_five"): return Path("nbs") / f"{stem}.ipynb", book(c
 
 
 # ---- the sound repository passes --------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", ["export", "clean", "chapters", "outputs", "docs", "style", "ruff", "mypy", "wheel", "notebooks"])
+@pytest.mark.parametrize("name", ["export", "clean", "chapters", "outputs", "docs", "style", "ruff", "mypy", "wheel", "site", "notebooks"])
 def test_sound_repository_passes(toy, check, name):
     res = check.checks[name](toy)
     assert res.problems == [] and res.failed == 0 and res.passed >= 1
@@ -263,6 +263,63 @@ def test_pytest_counts(toy, check):
     (toy / "tests" / "test_x.py").write_text("import pytest\ndef test_a(): pass\ndef test_b(): assert 0\ndef test_c(): pytest.skip('no GPU')\n")
     res = check.check_pytest(toy)
     assert (res.passed, res.failed, res.skipped) == (1, 1, 1)
+
+
+# ---- the site -----------------------------------------------------------------------------------------------------------------------------
+home = '<div class="sidebar-tree"><a href="01_one.html">1</a></div><p id="here">Words.</p><img src="a.png"><a href="https://example.org/x">out</a><a href="mailto:a@b.c">us</a><code>$x</code>'
+sound_site = {"index.html": home, "01_one.html": '<h1 id="t">One</h1><a href="index.html#here">home</a><img src="data:image/png;base64,aGk="><div class="math">$x$</div>',
+              "api.html": '<dt id="toy.one.half">half</dt>', "a.png": "x", "b.css": "p{background:url(a.png)}",
+              "searchindex.js": 'Search.setIndex({"docnames":["01_one","index"],"terms":{"claim":[0,1]},"titleterms":{}})'}
+
+
+def faults(check, folder, **changed):
+    "What is found wrong with the sound site after some files were changed."
+    for name, text in {**sound_site, **{k.replace("__", "."): v for k, v in changed.items()}}.items():
+        if text is not None: (folder / name).write_text(text)
+    return check.site_problems(folder, {"index": "A claim.", "01_one": "One claim."}, ["toy.one.half"])[0]
+
+
+def test_a_sound_site(check, tmp_path): assert faults(check, tmp_path) == []
+
+
+@pytest.mark.parametrize("body, found", [
+    ('<a href="no.html">x</a>', "links to no.html, which is not there"), ('<a href="index.html#no">x</a>', "no such anchor"), ('<a href="#no">x</a>', "no such anchor"),
+    ('<a href="../../etc/passwd">x</a>', "which is not there"), ('<a href="javascript:go()">x</a>', "links to javascript"), ('<img src="no.png">', "shows no.png"),
+    ('<img srcset="a.png 1x, no.png 2x">', "shows no.png"), ('<script src="https://cdn.example.org/x.js"></script>', "fetches https://cdn"),
+    ('<script src="//cdn.example.org/x.js"></script>', "fetches //cdn"), ('<link rel="stylesheet" href="https://fonts.example.org/f.css">', "fetches https://fonts"),
+    ('<script>load("https://cdn.example.org/y.js")</script>', "fetches https://cdn"), ('<style>@import "https://fonts.example.org/f.css";</style>', "fetches https://fonts"),
+    ('<p style="background:url(https://example.org/p.png)">x</p>', "fetches https://example"), ('<iframe src="http://example.org">', "fetches http:"),
+    ("<p>so $K$ steps</p>", "shows a formula as text"), ("<p>so \\frac{1}{2} of them</p>", "shows a formula as text")])
+def test_site_finds(check, tmp_path, body, found):
+    bad = faults(check, tmp_path, **{"01_one__html": sound_site["01_one.html"] + body})
+    assert len(bad) == 1 and bad[0].startswith("01_one.html ") and found in bad[0]
+
+
+@pytest.mark.parametrize("name, text, found", [
+    ("index__html", home.replace("01_one.html", "index.html"), "01_one is not in the sidebar"), ("api__html", "<p>nothing</p>", "the API page lacks toy.one.half"),
+    ("02_two__html", "<p>Two.</p>", "nbs/ does not have"), ("b__css", '@import "https://fonts.example.org/f.css";', "fetches https://fonts"), ("b__css", "p{background:url(no.png)}", "shows no.png"),
+    ("searchindex__js", 'Search.setIndex({"docnames":["01_one","index"],"terms":{"claim":1},"titleterms":{}})', "the search does not find 01_one by claim")])
+def test_site_finds_what_is_missing(check, tmp_path, name, text, found):
+    bad = faults(check, tmp_path, **{name: text})
+    assert len(bad) == 1 and found in bad[0]
+
+
+@pytest.mark.parametrize("cells, found", [
+    ([title, md("see [two](02_too.ipynb)")], "02_too"), ([title, md("![picture](../docs/no.png)")], "no.png"), ([title, code("#| echo: false\n1")], "echo"),
+    ([title, md("$$\\frac{1}$$ and a line\n\n```{no_such}\n```")], "no_such")])
+def test_site_refuses_to_build(toy, check, cells, found):
+    save(toy / "nbs" / "03_three.ipynb", cells)
+    res = check.check_site(toy)
+    assert res.failed == 1 and any(found in p for p in res.problems)
+
+
+def test_site_executes_nothing_and_fetches_no_widget_scripts(toy, check):
+    widget = shown(**{"application/vnd.jupyter.widget-view+json": {"model_id": "a", "version_major": 2, "version_minor": 0}, "text/plain": "half done"})
+    save(toy / "nbs" / "03_three.ipynb", [title, code("raise ValueError('never run')", stream("kept\n")), code("bar", widget)])
+    nb = json.loads((toy / "nbs" / "03_three.ipynb").read_text())
+    nb["metadata"]["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {}, "version_major": 2, "version_minor": 0}}
+    (toy / "nbs" / "03_three.ipynb").write_text(json.dumps(nb))
+    assert check.check_site(toy).problems == []
 
 
 # ---- README -------------------------------------------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ def test_importing_everything_opens_no_connection(repo):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("key", ["requirements", "dev_requirements"])
+@pytest.mark.parametrize("key", ["requirements", "dev_requirements", "docs_requirements"])
 def test_constraints_satisfy_the_requirements(repo, check, key):
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
