@@ -7,9 +7,11 @@ __all__ = ['app', 'Json', 'Quiet', 'Device', 'Checkpoint', 'plain', 'run', 'main
            'verify', 'evaluate', 'calibrate', 'table']
 
 # %% ../nbs/60_cli.ipynb #09fd10ce
+import inspect
 import json
 import math
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -72,9 +74,15 @@ def _cpa(version:Annotated[bool, typer.Option("--version", callback=_version, is
 _usage = typer.BadParameter.__base__ # what the parser raises for a wrong command line
 _again = "interrupted; what was finished is kept: the same command goes on from there"
 
+def _for_people(text:str)->str:
+    "A message of the library less the function it begins with, unless that is a word of the command line or a file."
+    found = re.match(r"SVSet |([A-Za-z_]\w*): ", text)
+    words = {w for c in app.registered_commands if c.callback for w in (c.callback.__name__, *inspect.signature(c.callback).parameters)}
+    return text if not found or found[1] in words or Path(found[1] or "SVSet").exists() else text[found.end():]
+
 def _remark(message:Warning|str, *rest:Any, **more:Any)->None:
     "A warning as one line on standard error."
-    print(f"cpa: note: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"cpa: note: {_for_people(' '.join(str(message).split()))}", file=sys.stderr)
 
 def _complain(e:BaseException)->int:
     "One sentence on standard error; exit code 2."
@@ -82,7 +90,7 @@ def _complain(e:BaseException)->int:
     elif isinstance(e, _usage): # type: ignore[arg-type]
         where = e.ctx.command_path if e.ctx else "cpa" # type: ignore[attr-defined]
         text = f"cpa: {' '.join(e.format_message().split()).rstrip('.')}; see {where} --help" # type: ignore[attr-defined]
-    else: text = "cpa: " + (str(e) if hasattr(e, "bad") else " ".join(str(e).split())) # a list of bad files keeps its lines
+    else: text = "cpa: " + _for_people(str(e) if hasattr(e, "bad") else " ".join(str(e).split())) # a list of bad files keeps its lines
     print(text, file=sys.stderr)
     return 2
 
@@ -112,7 +120,9 @@ def render(
     quiet:Quiet=False, # no bars
     as_json:Json=False, # for programs
 )->None:
-    """Render a world of procedures as MP4 files, with splits, pairs and the true steps.
+    """Render a world of procedures as MP4 files.
+
+    With splits, pairs and the true steps.
 
     Example: cpa render world --preset tiny
     """
@@ -137,7 +147,9 @@ def demo(
     quiet:Quiet=False, # no bars
     as_json:Json=False, # for programs
 )->None:
-    """The whole story on rendered videos: render, train, calibrate, evaluate on unseen tasks, explain.
+    """The whole story on rendered videos, ending in a page.
+
+    Render, train, calibrate, evaluate on unseen tasks, explain.
 
     Example: cpa demo --preset tiny --steps 300 --out demo
     """
@@ -165,7 +177,7 @@ def train(
     quiet:Quiet=False, # no bars
     as_json:Json=False, # for programs
 )->None:
-    """Learn from your own videos, with nothing but one sub-folder per procedure.
+    """Learn from your own videos, one sub-folder per procedure.
 
     Example: cpa train videos --out checkpoint
     """
@@ -179,7 +191,7 @@ def train(
     found = cal and f"threshold   {cal.threshold:.3f}, from {cal.source}"
     how = found or ("threshold   none: use `cpa calibrate`" if "val" in data.splits else
                     "threshold   none: fewer than two procedures have 4 videos; add some, or `cpa calibrate`")
-    text = f"checkpoint  {out}\nprocedures  {', '.join(ckpt.classes)}\n{how}"
+    text = f"checkpoint  {out}\ncard        {out}/model_card.md\nprocedures  {', '.join(ckpt.classes)}\n{how}"
     _say(dict(checkpoint=str(out), classes=ckpt.classes, calibration=cal and cal._asdict()), text, as_json)
 
 # %% ../nbs/60_cli.ipynb #2e9c7e07
@@ -212,7 +224,9 @@ def verify(
     exit_code:Annotated[bool, typer.Option("--exit-code", help="Exit with 1 for \"different\", by the threshold alone: also where the verdict is undecided.")]=False,
     as_json:Json=False, # for programs
 )->None:
-    """Do two recordings show the same steps in the same order? Distance, verdict, and the steps side by side.
+    """Do two recordings show the same steps in the same order?
+
+    Distance, verdict, and the steps side by side.
 
     Example: cpa verify first.mp4 second.mp4 -c checkpoint --report pair.html
     """
@@ -233,28 +247,32 @@ def evaluate(
     checkpoint:Checkpoint, # what was trained
     split:Annotated[str, typer.Option(help="val or test.")]="test",
     out:Annotated[Path|None, typer.Option(help="Write every pair with its distance as CSV.")]=None,
+    skip_bad:Annotated[bool, typer.Option("--skip-bad", help="Leave out pairs of videos that cannot be read, and say which.")]=False,
     as_json:Json=False, # for programs
 )->None:
-    """AUC of a checkpoint on the pairs of a data set, with interval and by kind of difference.
+    """AUC of a checkpoint on the pairs of a data set.
+
+    With interval and by kind of difference; signs of a collapse; added to the checkpoint's model card.
 
     Example: cpa evaluate world -c checkpoint --out pairs.csv
     """
     from cpa_nb.data.sv import read_sv
-    from cpa_nb.evaluation import evaluate_pairs
+    from cpa_nb.evaluation import collapse_check, collapse_reasons, evaluate_pairs
     from cpa_nb.metrics import auc_table
-    from cpa_nb.verification import load_checkpoint, reliability
+    from cpa_nb.verification import load_checkpoint, note_evaluation
     if out and not out.parent.is_dir(): raise ValueError(f"evaluate: need an existing folder for --out; got {out.parent}; make it first")
     ckpt = load_checkpoint(checkpoint)
     data = read_sv(folder, size=ckpt.frame_shape[:2]) if len(ckpt.frame_shape) == 3 else read_sv(folder, "features")
     if split not in data.pairs: raise ValueError(f"evaluate: need a split of {folder}; got {split!r}; it has {', '.join(data.pairs)}")
-    pairs = evaluate_pairs(ckpt.system, data, split)
+    pairs, signs = evaluate_pairs(ckpt.system, data, split, skip_bad=skip_bad), collapse_check(ckpt.system, data)
     row = auc_table(pairs, ["own"]).drop(columns="method").iloc[0]
-    worth = reliability(pairs.own, pairs.same, ckpt.calibration) if ckpt.calibration else {}
+    worth = note_evaluation(checkpoint, f"{data.name}, {split}", pairs, row, signs)
+    for reason in collapse_reasons(signs, ckpt.about.get("steps", 0)): warnings.warn(f"the model shows a collapse: {reason}", stacklevel=1)
     if out: pairs.rename(columns={"own": "distance"}).to_csv(out, index=False)
     kinds = "\n".join(f"  {k:<10} {row[k]:.3f}" for k in row.index[3:])
     said = _worth(worth) if worth else "none: this checkpoint has no threshold"
     text = f"{len(pairs)} pairs\nAUC {row.auc:.3f}  {_between(row.low, row.high)}\n{kinds}\nverdicts    {said}"
-    _say(dict(pairs=len(pairs), **row.to_dict(), reliability=worth), text, as_json)
+    _say(dict(pairs=len(pairs), **row.to_dict(), reliability=worth, collapse=signs), text, as_json)
 
 # %% ../nbs/60_cli.ipynb #bc10b74a
 @app.command()
@@ -264,7 +282,9 @@ def calibrate(
     skip_bad:Annotated[bool, typer.Option("--skip-bad", help="Leave out pairs of recordings that cannot be read, and say which.")]=False,
     as_json:Json=False, # for programs
 )->None:
-    """Set threshold and probability of a checkpoint from your own pairs, videos it was not trained on.
+    """Set a checkpoint's threshold from pairs that you judged.
+
+    Threshold and probability, from videos it was not trained on; added to its model card.
 
     Example: cpa calibrate judged.csv -c checkpoint
     """
@@ -275,15 +295,15 @@ def calibrate(
 # %% ../nbs/60_cli.ipynb #table0001
 @app.command()
 def table(
-    which:Annotated[str, typer.Argument(help="rendered: worlds of the small preset; precog: real people, as skeletons; people: the same, filmed (both need CPA_DATA); "
-                                             "ladder: from the paper's configuration to the recommended one.")],
+    which:Annotated[str, typer.Argument(help="rendered: small worlds; precog: real people, as skeletons; people: the same, filmed "
+                                             "(both need CPA_DATA); ladder: from the paper's configuration to the recommended one.")],
     methods:Annotated[str, typer.Option(help="Rows to run, comma-separated; those of the table if left out.")]="",
     seeds:Annotated[str, typer.Option(help="Comma-separated; each is a world, or a draw of people. Those of the book if left out.")]="",
     work:Annotated[Path, typer.Option(help="Rendered worlds and training states.")]=Path("runs"),
     results:Annotated[Path, typer.Option(help="Records; a row that has one is not run again.")]=Path("data/results"),
     device:Device="cpu", quiet:Quiet=False, as_json:Json=False,
 )->None:
-    """Run what has no record yet, then print the table of sequence verification.
+    """Print a table of the book; what has no record is run.
 
     Example: cpa table rendered --methods recommended,bag --seeds 1
     """

@@ -13,14 +13,14 @@ from typing import NamedTuple
 import pandas as pd
 
 from .baselines.sv import rival_distances
-from .data.sv import SVSet, cached, read_sv
+from .data.sv import SVSet, decoded, read_sv
 from .data.synthetic import render_world
 from .evaluation import evaluate_pairs
 from .metrics import auc_table
 from .model import recommended
 from .report import demo_page
 from .training import TrainConfig
-from .verification import Checkpoint, learn, reliability, verify
+from .verification import Checkpoint, learn, note_evaluation, verify
 
 # %% ../nbs/47_demo.ipynb #b7457f08
 def typical_pairs(
@@ -61,14 +61,13 @@ def demo(
     folder, marks = Path(folder), [("start", time.perf_counter())]
     world = render_world(folder/"world", preset, seed, workers=workers, progress=progress)
     marks.append(("render", time.perf_counter()))
-    data = read_sv(world)
-    data.source = cached(data.source, workers=workers, progress=progress)
+    data = decoded(read_sv(world), workers=workers, progress=progress)
     marks.append(("decode", time.perf_counter()))
     ckpt = learn(data, folder/"checkpoint", recommended, train, device, progress)
     marks.append(("train and calibrate", time.perf_counter()))
     pairs = evaluate_pairs(ckpt.system, data, "test", {"own": ckpt.system.distance, **rival_distances()})
     table = auc_table(pairs, ["own", *rival_distances()]).replace({"method": {"own": "CPA"}})
-    worth = reliability(pairs.own, pairs.same, ckpt.calibration) if ckpt.calibration else {}
+    worth = note_evaluation(folder/"checkpoint", f"{data.name}, test", pairs, table.iloc[0])
     marks.append(("evaluate", time.perf_counter()))
     page = explain(folder/"report.html", world, data, ckpt, pairs, table, worth, pd.read_csv(folder/"checkpoint"/"train"/"history.csv"))
     marks.append(("explain", time.perf_counter()))
@@ -92,4 +91,5 @@ def explain(
     facts = {"AUC on unseen tasks": f"{table.auc[0]:.3f}", **{name: f"{worth[k]:.0%}" for k,name in names.items() if k in worth},
              "training videos": len(data.splits["train"]), "procedures learnt": len(data.classes),
              "test videos, unseen tasks": len(data.splits["test"]), "test pairs": len(pairs), "seed": ckpt.about["seed"]}
-    return demo_page(path, "Procedures compared", facts, table, views[0], views[1], history)
+    curves = history.loc[:, ~history.columns.str.startswith("collapse_")] # those are for the card
+    return demo_page(path, "Procedures compared", facts, table, views[0], views[1], curves)

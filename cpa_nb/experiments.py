@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['Builder', 'ladder', 'methods', 'untrained', 'sv_rows', 'ladder_rows', 'sv_tables', 'SVConfig', 'rival', 'cpa',
-           'zero_shot_row', 'lite0_row', 'load_data', 'record_path', 'read_record', 'mined_steps', 'sv',
+           'zero_shot_row', 'lite0_row', 'load_data', 'record_path', 'read_record', 'mined_steps', 'mining_gain', 'sv',
            'PrintedDistance', 'own_distances', 'read_records', 'sv_table', 'kind_table', 'ladder_table', 'SVTable',
-           'mining_rows', 'run_rows', 'validation_rows']
+           'gain_rows', 'mining_rows', 'run_rows', 'validation_rows']
 
 # %% ../nbs/40_experiments.ipynb #4ba5c484
 import json
@@ -28,10 +28,12 @@ from torch import Tensor, nn
 from .backbones import Centred, TrunkEncoder, encoder_for, load_trunk, pretrained_file
 from .baselines.sv import BagDistance, CentredDTWDistance, DropDTWDistance, UniformFSA, rival_distances
 from .data.people import PeopleConfig, read_people, render_people
-from .data.sv import SVSet, cached, encoded, read_precog, read_sv
+from .data.sv import SVSet, decoded, encoded, read_precog, read_sv
 from .data.synthetic import render_world
-from .evaluation import ShuffledSource, distance_logits, evaluate_pairs, fit_validated, mining_quality, shown_logits
-from .metrics import auc, auc_by_type, bootstrap_draws
+from .data.video import test_indices
+from .evaluation import (ShuffledSource, distance_logits, encode_videos, evaluate_pairs, fit_validated, frame_truth, mining_quality, mining_table,
+                               shown_logits)
+from .metrics import auc, auc_by_type, bootstrap_draws, bootstrap_means
 from .model import CPAConfig, CPADistance, Network, System, block_score, build_cpa, paper, recommended
 from .step_mining import mean_score
 from .training import TrainConfig, write_json
@@ -88,7 +90,7 @@ methods:dict[str,Builder] = {
     "drop_dtw": rival(DropDTWDistance, (1., 0., 0., 1.), 8.),
 }
 
-# %% ../nbs/40_experiments.ipynb #59af8adb
+# %% ../nbs/40_experiments.ipynb #92772b77
 untrained = ("zero-shot",) # of `methods`: no steps
 
 def zero_shot_row(
@@ -130,14 +132,11 @@ def load_data(
 )->SVSet: # frames in memory
     "The data of one row: the rendered world of this seed, or PRECOG with three people for testing drawn by the seed, as skeletons or filmed."
     folder = Path(work)/f"{cfg.data}-s{cfg.seed}"
-    if cfg.data in ("precog", "people") and precog is None:
-        raise ValueError("load_data: PRECOG is not part of the package; set CPA_DATA to the folder that holds precog/")
+    if cfg.data not in ("precog", "people"):
+        return decoded(read_sv(render_world(folder, cfg.data, cfg.seed, workers=2, progress=progress)), workers=2, progress=progress)
+    if precog is None: raise ValueError("load_data: PRECOG is not part of the package; set CPA_DATA to the folder that holds precog/")
     if cfg.data == "precog": return read_precog(precog, test_subjects=3, seed=cfg.seed)
-    if cfg.data == "people" and precog: data = read_people(render_people(folder, precog, PeopleConfig(val_subjects=0), cfg.seed, 2, progress))
-    else: data = read_sv(render_world(folder, cfg.data, cfg.seed, workers=2, progress=progress))
-    data.source = cached(data.source, workers=2, progress=progress)
-    return data
-
+    return decoded(read_people(render_people(folder, precog, PeopleConfig(val_subjects=0), cfg.seed, 2, progress)), workers=2, progress=progress)
 
 # %% ../nbs/40_experiments.ipynb #1073e44d
 def _summary(pairs:pd.DataFrame, names:list[str], n:int=400)->dict[str,Any]:
@@ -177,9 +176,25 @@ def mined_steps(
 )->dict[str,dict[str,float]]: # rule -> `mining_quality`; empty without truth
     "Mined against true steps on the positive test pairs: as printed, as the verdict mines, as people are shown."
     if not data.truth: return {}
-    own = distance_logits(system.distance)
+    own, same = distance_logits(system.distance), data.pairs["test"].query("same")
     rules = dict(printed=(mean_score, own), verdict=(block_score(recommended), own), shown=(None, shown_logits))
-    return {name: {k: round(v, 4) for k,v in mining_quality(system, data, score=s, logits=l).items()} for name,(s, l) in rules.items()}
+    features = encode_videos(system, data.source, same[["a", "b"]].to_numpy().ravel(), clips=(2,))
+    return {name: {k: round(v, 4) for k,v in mining_quality(system, data, same, score=s, logits=l, features=features).items()} for name,(s, l) in rules.items()}
+
+def mining_gain(
+    system:System, # trained
+    data:SVSet, # with truth, or without
+    n:int=400, # resamples
+)->dict[str,dict[str,Any]]: # accuracy and boundary_f1: gain over uniform cuts and its draws; empty without truth
+    "By how much the steps people are shown are nearer to the true ones than uniform cuts, on resampled tasks and videos."
+    if not data.truth: return {}
+    same = data.pairs["test"].query("same").reset_index(drop=True)
+    features = encode_videos(system, data.source, same[["a", "b"]].to_numpy().ravel(), clips=(2,))
+    truth = {i: frame_truth(data.truth[i], test_indices(data.source.n_frames(i), F.shape[1], 2)) for i,F in features.items()}
+    with torch.no_grad(): table = mining_table(features, truth, same, shown_logits)
+    gain = same.assign(**{k: table[k] - table[f"uniform_{k}"] for k in ("accuracy", "boundary_f1")})
+    draws = bootstrap_means(gain, ["accuracy", "boundary_f1"], n)
+    return {k: dict(value=float(gain[k].mean()), draws=draws[k].round(4).tolist()) for k in draws}
 
 def _sizes(data:SVSet)->dict[str,Any]:
     "Which data a number is about."
@@ -203,15 +218,15 @@ def sv(
     data = data or load_data(cfg, work, precog, progress)
     system = methods[cfg.method](data.frame_shape, len(data.classes), cfg.seed)
     data, sizes = _through_trunk(system, data, None if cfg.steps else "test", work, progress), _sizes(data)
-    before = mined_steps(system, data)
-    train = TrainConfig(steps=max(cfg.steps, 1), steps_per_epoch=100, lr=cfg.lr, seed=cfg.seed)
+    before, train = mined_steps(system, data), TrainConfig(steps=max(cfg.steps, 1), steps_per_epoch=100, lr=cfg.lr, seed=cfg.seed)
     folder = Path(work)/"training"/f"{cfg.data}-{cfg.method}-s{cfg.seed}"
     history = fit_validated(system, data, train, folder, device=device, progress=progress, about=dict(method=cfg.method)) if cfg.steps else pd.DataFrame()
     distances = own_distances(system) | rival_distances()
     pairs = evaluate_pairs(system, data, "test", distances)
     shuffled = evaluate_pairs(system, replace(data, source=ShuffledSource(data.source)), "test", {"shuffled": system.distance})
     record = dict(config=asdict(cfg), data=sizes, distances=_summary(pairs, list(distances)) | _summary(shuffled, ["shuffled"]),
-                  mining=dict(before=before, after=mined_steps(system, data)), history=history.round(4).to_dict("list"),
+                  mining=dict(before=before, after=mined_steps(system, data), gain=mining_gain(system, data)),
+                  history=history.round(4).to_dict("list"),
                   seconds=round(time.perf_counter() - start, 1), device=device, **_environment())
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, record)
@@ -253,8 +268,8 @@ def read_records(
 def _mean(records:list[dict[str,Any]], name:str, kind:str|None=None)->tuple[float,np.ndarray]:
     "AUC and resampled AUCs, averaged over seeds: worlds are independent, so draw i of one may stand beside draw i of another."
     some = [r["distances"][name] for r in records]
-    values, draws = ([d["auc"] for d in some], [d["draws"] for d in some]) if kind is None else ([d["kinds"][kind] for d in some], [d["kind_draws"][kind] for d in some])
-    return float(np.mean(values)), np.mean(draws, 0)
+    pick = [(d["auc"], d["draws"]) if kind is None else (d["kinds"][kind], d["kind_draws"][kind]) for d in some]
+    return float(np.mean([value for value,_ in pick])), np.mean([draws for _,draws in pick], 0)
 
 def _difference(some:dict[int,Any], name:str, base:dict[int,Any], base_name:str, kind:str|None=None)->dict[str,float]:
     "Difference to the reference on the seeds that both have, with its paired interval; NaN where they share none."
@@ -309,9 +324,9 @@ sv_rows = (("CPA, recommended", "recommended", "own"), ("CPA, recommended, by Eq
            ("DTW on CPA's features", "recommended", "DTW"), ("DTW, squared costs, on CPA's features", "recommended", "DTW, squared"),
            ("Drop-DTW on CPA's features", "recommended", "Drop-DTW"), ("bag of frames on CPA's features", "recommended", "bag of frames"),
            ("bag of frames", "bag", "own"), ("CPA, recommended, frames shuffled", "recommended", "shuffled"),
-           ("DTW, frames shuffled", "dtw", "shuffled"),
-           ("CPA, recommended, on features of photographs", "lite0", "own"), ("features of photographs, untrained", "zero-shot", "own"),
-           ("DTW on features of photographs, untrained", "zero-shot", "DTW"), ("Drop-DTW on features of photographs, untrained", "zero-shot", "Drop-DTW"))
+           ("DTW, frames shuffled", "dtw", "shuffled"), ("CPA, recommended, on features of photographs", "lite0", "own"),
+           ("features of photographs, untrained", "zero-shot", "own"), ("DTW on features of photographs, untrained", "zero-shot", "DTW"),
+           ("Drop-DTW on features of photographs, untrained", "zero-shot", "Drop-DTW"))
 
 ladder_rows = (("CPA, as printed", "paper", "own"), ("32 frames in place of 16", "frames", "own"), ("cosine, learned scale", "cosine", "own"),
                ("block score, start, step feature", "rules", "own"), ("contrast in place of the step loss", "contrast", "own"),
@@ -334,8 +349,18 @@ class SVTable(NamedTuple):
     show:Callable[[list[dict[str,Any]]],pd.DataFrame] = partial(sv_table, rows=sv_rows) # records -> what is printed
 
 sv_tables = dict(rendered=SVTable("small", (1, 2, 3), 800), precog=SVTable("precog", tuple(range(8)), 400),
-                 people=SVTable("people", (0, 1, 2, 3), 400, ("recommended", "paper", "uniform", "dtw", "drop_dtw", "bag", "lite0", "zero-shot")),
-                 ladder=SVTable("small", (0, 4), 800, tuple(ladder), ladder_table))
+                 people=SVTable("people", (0, 1, 2, 3), 400), ladder=SVTable("small", (0, 4), 800, tuple(ladder), ladder_table))
+
+def gain_rows(
+    records:list[dict[str,Any]], # of one data set
+    method:str="recommended", # whose features
+)->pd.DataFrame: # accuracy, boundary_f1: gain in points over uniform cuts, with interval
+    "By how much the steps people are shown beat uniform cuts after training, averaged over seeds."
+    some = [r["mining"]["gain"] for r in records if r["config"]["method"] == method and r["mining"].get("gain")]
+    names = ("accuracy", "boundary_f1") if some else ()
+    ends = {k: np.nanquantile(np.mean([g[k]["draws"] for g in some], 0), [.025, .975]) for k in names}
+    value = {k: np.mean([g[k]["value"] for g in some]) for k in names}
+    return pd.DataFrame([dict(measure=k, seeds=len(some), gain=100*value[k], low=100*ends[k][0], high=100*ends[k][1]) for k in names])
 
 def mining_rows(
     records:list[dict[str,Any]], # of one data set

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['weighted_auc', 'auc', 'auc_by_type', 'edit_distance', 'wdr', 'Interval', 'bootstrap_weights', 'bootstrap_draws',
            'bootstrap_auc', 'bootstrap_means', 'paired_bootstrap', 'auc_table', 'step_labels', 'frame_accuracy',
-           'boundary_f1', 'mean_cosine', 'effective_rank', 'largest_block', 'assignment_entropy']
+           'boundary_f1', 'mean_cosine', 'between_cosine', 'effective_rank', 'largest_block', 'assignment_entropy']
 
 # %% ../nbs/30_metrics.ipynb #a024101a
 from typing import NamedTuple, Sequence
@@ -201,7 +201,8 @@ def bootstrap_means(
 )->pd.DataFrame: # (n, len(columns)) mean of each column on each resample; NaN where no pair was drawn (ours)
     "Means on resampled tasks and videos."
     missing = [c for c in columns if c not in pairs_df]
-    if missing or n < 1: raise ValueError(f"bootstrap_means: need n >= 1 and columns {list(columns)}; got n={n} without {missing}; merge them into the pairs table")
+    if missing or n < 1:
+        raise ValueError(f"bootstrap_means: need n >= 1 and columns {list(columns)}; got n={n} without {missing}; merge them into the pairs table")
     w = bootstrap_weights(pairs_df, n, seed)
     with np.errstate(invalid="ignore"): return pd.DataFrame(w@pairs_df[list(columns)].to_numpy(float)/w.sum(1, keepdims=True), columns=list(columns))
 
@@ -285,6 +286,18 @@ def mean_cosine(
         raise ValueError(f"mean_cosine: need two or more frames, none zero; got {F_td.shape} with {int((norm == 0).sum())} zero; look at the encoder's output")
     total = ((F_td / norm[:, None]).sum(0)**2).sum()
     return float((total - len(F_td)) / (len(F_td) * (len(F_td) - 1)))
+
+# %% ../nbs/30_metrics.ipynb #37e112ce
+def between_cosine(
+    F_vtd:np.ndarray, # (V,T,d) frame features of V >= 2 videos
+)->float: # -1..1; 1 = all frames of all videos point one way (ours)
+    "Mean cosine of two frames of different videos."
+    F_vtd = np.asarray(F_vtd, dtype=np.float64)
+    norm = np.linalg.norm(F_vtd, axis=-1, keepdims=True)
+    if F_vtd.ndim != 3 or len(F_vtd) < 2 or not (norm > 0).all():
+        raise ValueError(f"between_cosine: need (V>=2,T,d), no frame zero; got {F_vtd.shape} with {int((norm == 0).sum())} zero; look at the encoder's output")
+    (V, T), sum_vd = F_vtd.shape[:2], (F_vtd/norm).sum(1)
+    return float(((sum_vd.sum(0)**2).sum() - (sum_vd**2).sum())/(V*(V - 1)*T*T))
 
 # %% ../nbs/30_metrics.ipynb #51e573fb
 def effective_rank(

@@ -293,6 +293,14 @@ def _finished(rows:list[dict[str,Any]], cfg:TrainConfig)->bool:
     stale = len(v) - 1 - v.index(max(v)) if v else 0
     return bool(rows) and (rows[-1]["step"] >= cfg.steps or 0 < cfg.patience <= stale)
 
+def _judge(validate:Callable[[Any],Any]|None, model:nn.Module, step:int)->dict[str,float]:
+    "What validation says, by name."
+    model.eval()
+    said = validate(model) if validate else {}
+    row = {k: float(v) for k,v in (said if isinstance(said, dict) else dict(valid=said)).items()}
+    if math.isfinite(row.get("valid", 0.)): return row
+    raise FloatingPointError(f"fit: need a finite validation; got {row['valid']} after step {step}; look at `validate`")
+
 def _usable(device:str)->str:
     "The device, if this machine has it."
     if device != "cpu" and not (device.partition(":")[0] == "cuda" and torch.cuda.is_available()):
@@ -321,11 +329,12 @@ def fit(
     batch_at:Callable[[int],Batch], # step -> batch
     cfg:TrainConfig, # how long, how fast
     folder:Path, # checkpoints, history.csv, TensorBoard events
-    validate:Callable[[Any],float]|None=None, # model -> number, higher is better; on validation data, never on test data
+    validate:Callable[[Any],Any]|None=None, # model -> number, higher is better, or numbers by name with it as `valid`; never on test data
     device:str="cpu", # or "cuda"
     progress:bool=True, # a bar
     about:dict[str,Any]|None=None, # what else makes the model what it is; a run goes on only where it is the same
-)->pd.DataFrame: # one row an epoch: step, loss_<term>..., valid
+    remark:Callable[[list[dict[str,Any]]],None]|None=None, # handed the rows of the history after every epoch
+)->pd.DataFrame: # one row an epoch: step, loss_<term>..., valid and whatever else validation names
     "Train, or go on where a former call was stopped; the model is left in its last state, in evaluation mode."
     folder = Path(folder)
     model.to(_usable(device))
@@ -337,12 +346,9 @@ def fit(
     with closing(_tensorboard(folder, start)) as writer, tqdm(total=cfg.steps, initial=start, desc="train", disable=not progress, file=sys.stderr) as bar:
         while not _finished(rows, cfg):
             row = train_epoch(model, opt, batch_at, cfg, rows[-1]["step"] if rows else 0, device, bar)
-            model.eval()
-            if validate: row["valid"] = float(validate(model))
-            if not math.isfinite(row.get("valid", 0.)):
-                raise FloatingPointError(f"fit: need a finite validation; got {row['valid']} after step {row['step']}; look at `validate`")
-            rows.append(row)
+            rows.append(row | _judge(validate, model, row["step"]))
             _keep(folder, model, opt, rows, run, writer)
-            bar.set_postfix({k: f"{v:.3f}" for k,v in row.items() if k != "step"})
+            bar.set_postfix({k: f"{v:.3f}" for k,v in rows[-1].items() if k.startswith(("loss_", "valid"))})
+            if remark: remark(rows)
     model.eval()
     return pd.DataFrame(rows)

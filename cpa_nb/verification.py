@@ -4,17 +4,20 @@
 
 # %% auto #0
 __all__ = ['usual_loop', 'zero_shot_config', 'Calibration', 'fit_calibration', 'probability_same', 'reliability', 'Domain',
-           'description', 'fit_domain', 'domain_distance', 'Checkpoint', 'save_checkpoint', 'load_checkpoint', 'Clip',
-           'read_clip', 'exact_distances', 'with_calibration', 'with_domain', 'learn', 'shown_steps', 'step_agreement',
-           'cut_times', 'step_places', 'zero_shot', 'Verdict', 'verify', 'read_pairs_csv', 'calibrate_on_files']
+           'description', 'fit_domain', 'domain_distance', 'Checkpoint', 'save_checkpoint', 'amend_checkpoint',
+           'load_checkpoint', 'Clip', 'read_clip', 'exact_distances', 'validation_distances', 'with_calibration',
+           'with_domain', 'training_facts', 'validation_facts', 'learn', 'shown_steps', 'step_agreement', 'cut_times',
+           'step_places', 'zero_shot', 'Verdict', 'verify', 'read_pairs_csv', 'calibrate_on_files', 'note_evaluation']
 
 # %% ../nbs/46_verification.ipynb #a2194ceb
 import copy
 import json
+import platform
 import warnings
 from dataclasses import asdict, replace
 from importlib import import_module
 from itertools import pairwise
+from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,14 +31,16 @@ from sklearn.utils.class_weight import compute_sample_weight
 from torch import Tensor
 
 from .backbones import Centred, TrunkEncoder, load_trunk, pretrained_file, to_clips
+from .card import model_card
 from .data.video import VideoError, frame_times, read_features, read_frames, test_indices
 from .differentiable import relational_matrix_torch
-from .data.sv import SVSet, settle_bad
-from .evaluation import can_validate, encode_videos, fit_validated, pair_distances, shown_logits
+from .data.sv import ArraySource, SVSet, settle_bad
+from .evaluation import can_validate, collapse_reasons, encode_videos, fit_validated, kept_row, pair_distances, shown_logits, signs_of_row
+from .metrics import auc_table
 from .model import CPAConfig, CPADistance, System, build_cpa, recommended
 from .report import PairView, agrees, undecided
 from .step_mining import harmonic_score, mine_steps, size_prior
-from .training import TrainConfig, load_state, save_state, write_json
+from .training import TrainConfig, load_state, save_state, write_json, write_text
 
 # %% ../nbs/46_verification.ipynb #d2ce802e
 class Calibration(NamedTuple):
@@ -139,10 +144,23 @@ def save_checkpoint(
     folder:Path|str, # made if missing
     ckpt:Checkpoint, # to be saved
 )->None: # atomic
-    "Write `model.json` and its weights."
+    "Write `model.json` and its weights, and a card for people."
     meta = dict(config=asdict(ckpt.cfg), classes=ckpt.classes, frame_shape=list(ckpt.frame_shape), about=ckpt.about, step=ckpt.about.get("steps", 0),
                 calibration=ckpt.calibration and ckpt.calibration._asdict(), domain=ckpt.domain and ckpt.domain._asdict())
     save_state(Path(folder), "model", ckpt.system.state_dict(), meta)
+    write_text(Path(folder)/"model_card.md", model_card(meta))
+
+def amend_checkpoint(
+    folder:Path|str, # of a checkpoint
+    about:dict[str,Any], # facts to add to its `about`
+    **changes:Any, # other entries of model.json
+)->None: # the weights are not touched
+    "Add to `model.json`, and write the card anew."
+    path = Path(folder)/"model.json"
+    meta = json.loads(path.read_text(encoding="utf-8"))
+    meta = {**meta, **changes, "about": {**meta["about"], **about}}
+    write_json(path, meta)
+    write_text(path.with_name("model_card.md"), model_card(meta))
 
 def load_checkpoint(
     folder:Path|str, # written by `save_checkpoint`
@@ -209,16 +227,25 @@ def exact_distances(
     "Mean over clips and both orders of the correlation distance (Eq. 10), in float64: `d(a,b)` equals `d(b,a)`."
     return pair_distances(copy.deepcopy(system.distance).double(), {k: F.double() for k,F in features.items()}, pairs)
 
+def validation_distances(
+    ckpt:Checkpoint, # trained
+    data:SVSet, # with validation pairs
+)->pd.DataFrame: # the pairs with their distance as `own`
+    "Validation pairs as `verify` would measure them."
+    pairs = data.pairs["val"]
+    features = encode_videos(ckpt.system, data.source, pd.unique(pairs[["a", "b"]].to_numpy().ravel()), ckpt.cfg.n_frames)
+    return pairs.assign(own=exact_distances(ckpt.system, features, pairs))
+
 def with_calibration(
     ckpt:Checkpoint, # trained
     data:SVSet, # with validation pairs
+    measured:pd.DataFrame|None=None, # `validation_distances`, where they are at hand
 )->Checkpoint: # with threshold and probability
     "Calibrate on the validation pairs."
-    pairs = data.pairs["val"]
-    features = encode_videos(ckpt.system, data.source, pd.unique(pairs[["a", "b"]].to_numpy().ravel()), ckpt.cfg.n_frames)
+    pairs = validation_distances(ckpt, data) if measured is None else measured
     whose = "procedures it was trained on, other videos" if set(pairs.label_a) & set(data.classes) else "procedures it was not trained on"
-    cal = fit_calibration(exact_distances(ckpt.system, features, pairs), pairs.same.to_numpy(), f"{len(pairs)} validation pairs of {data.name} ({whose})")
-    return ckpt._replace(calibration=cal)
+    cal = fit_calibration(pairs.own.to_numpy(), pairs.same.to_numpy(), f"{len(pairs)} validation pairs of {data.name} ({whose})")
+    return ckpt._replace(calibration=cal, about={**ckpt.about, "reliability": reliability(pairs.own, pairs.same, cal)})
 
 def with_domain(
     ckpt:Checkpoint, # trained
@@ -232,6 +259,29 @@ def with_domain(
     return ckpt._replace(domain=fit_domain(described("train"), described("val") if "val" in data.splits else None))
 
 # %% ../nbs/46_verification.ipynb #e3e04c2e
+def training_facts(
+    data:SVSet, # trained on
+    train:TrainConfig, # the loop
+    history:pd.DataFrame, # of `fit_validated`
+)->dict[str,Any]: # for `about`, as JSON
+    "What a checkpoint was made of."
+    row, version = kept_row(history.to_dict("records"), train), import_module("cpa_nb").__version__
+    held, watched = data.splits.get("val", ()), "val" in data.pairs and data.pairs["val"].same.any()
+    digest = data.digest() if isinstance(data.source, ArraySource) else None # else every video would have to be decoded
+    made_with = dict(cpa_nb=version, python=platform.python_version(), **{p: version_of(p) for p in ("torch", "numpy", "numba", "av")})
+    return dict(data=data.name, digest=digest, videos=len(data.splits["train"]), procedures=len(data.classes), val_videos=len(held), seed=train.seed,
+                steps=int(row["step"]), train=asdict(train), shown_steps=6, version=version, made_with=made_with,
+                collapse=dict(signs_of_row(row), of="validation videos" if watched else "training videos"))
+
+def validation_facts(
+    pairs:pd.DataFrame, # of `validation_distances`
+)->dict[str,Any]: # for `about`, as JSON
+    "What the validation pairs say of a model, and what else they were used for."
+    row = auc_table(pairs, ["own"], n=400).iloc[0]
+    interval = [float(row.low), float(row.high)] if np.isfinite(row.low) else None
+    return dict(validation_pairs=len(pairs), validation_auc=float(row.auc), validation_interval=interval,
+                validation="set the threshold and the limit of the domain")
+
 usual_loop = TrainConfig()
 
 def learn(
@@ -248,14 +298,13 @@ def learn(
     if cfg.backbone not in ("small", "lite0"): raise ValueError(f"learn: need backbone small or lite0; got {cfg.backbone}, whose weights are in no package")
     system, what = build_cpa(cfg, shape, len(data.classes), train.seed, file), dict(config=asdict(cfg), classes=data.classes)
     history = fit_validated(system, data, train, folder/"train", device=device, progress=progress, about=what)
-    about = dict(data=data.name, videos=len(data.splits["train"]), procedures=len(data.classes), seed=train.seed, steps=train.steps, shown_steps=6,
-                 version=import_module("cpa_nb").__version__)
-    if can_validate(data):
-        about |= dict(validation_auc=float(history.valid.iloc[-1]), validation="set the threshold and the limit of the domain")
+    about = training_facts(data, train, history)
     ckpt = with_domain(Checkpoint(system.cpu().eval(), cfg, data.classes, shape, None, None, about), data)
+    measured = validation_distances(ckpt, data) if can_validate(data) else None
+    if measured is not None: about |= validation_facts(measured)
     save_checkpoint(folder, ckpt) # before the calibration, which may refuse: a model that was trained is kept
-    if not can_validate(data): return ckpt
-    try: save_checkpoint(folder, ckpt := with_calibration(ckpt, data))
+    if measured is None: return ckpt
+    try: save_checkpoint(folder, ckpt := with_calibration(ckpt, data, measured))
     except ValueError as e:
         warnings.warn(f"the model is saved in {folder}, without a threshold ({e}); `cpa calibrate` can set one from pairs that you judge", stacklevel=2)
     return ckpt
@@ -305,7 +354,7 @@ def step_places(
     for k,((a, x),(b, y)) in enumerate(zip(pairwise(bounds1), pairwise(bounds2), strict=True)):
         held = A[a:x].mean(0)
         partner, held[b:y] = held[b:y].sum(), 0
-        width = min(x - a, len(held))
+        width = min(max(x - a, y - b), len(held))
         stretch = np.convolve(held, np.ones(width), "valid")
         u = int(stretch.argmax())
         if stretch[u] - partner < .7 - 1e-9: continue
@@ -367,6 +416,7 @@ def _doubts(clips:list[Clip], ckpt:Checkpoint)->list[str]:
     "Reasons to doubt a verdict, beside recordings that are far from the model's own."
     T = ckpt.cfg.n_frames
     out = [f"{c.name} is so short that {n} different frames stand for {T}" for c in clips if (n := len(np.unique(c.times_t))) < T]
+    out += [f"the model shows a collapse: {w}" for w in collapse_reasons(ckpt.about.get("collapse", {}), ckpt.about.get("steps", 0))]
     cal, (short, long) = ckpt.calibration, sorted(c.duration for c in clips)
     if cal is None: out.append(ckpt.about.get("uncalibrated", "this checkpoint has no calibration: the distance has no threshold; run `cpa calibrate`"))
     elif cal.n_pairs < 20: out.append(f"threshold and probability rest on {cal.n_pairs} pairs only")
@@ -470,7 +520,25 @@ def calibrate_on_files(
         except VideoError as e: bad.append(e)
     settle_bad("calibrate", bad, len(files), skip_bad)
     pairs = pairs[pairs.a.isin(list(features)) & pairs.b.isin(list(features))]
-    cal = fit_calibration(exact_distances(ckpt.system, features, pairs), pairs.same.to_numpy(), f"{len(pairs)} pairs of {Path(pairs_csv).name}")
-    path = Path(checkpoint)/"model.json"
-    write_json(path, {**json.loads(path.read_text()), "calibration": cal._asdict()})
+    d, same = exact_distances(ckpt.system, features, pairs), pairs.same.to_numpy()
+    cal = fit_calibration(d, same, f"{len(pairs)} pairs of {Path(pairs_csv).name}")
+    amend_checkpoint(checkpoint, dict(reliability=reliability(d, same, cal)), calibration=cal._asdict())
     return cal
+
+def note_evaluation(
+    folder:Path|str, # of the checkpoint
+    name:str, # of the data and the split
+    pairs:pd.DataFrame, # columns same and own, of pairs that neither trained nor calibrated
+    row:Any, # auc, low and high of `auc_table`
+    collapse:dict[str,float]|None=None, # `collapse_check` on these data
+)->dict[str,float]: # `reliability` of the checkpoint's verdicts; empty without a threshold
+    "Add an evaluation to the checkpoint's metadata and card."
+    meta = json.loads((Path(folder)/"model.json").read_text(encoding="utf-8"))
+    cal = Calibration(**meta["calibration"]) if meta["calibration"] else None
+    worth = reliability(pairs.own, pairs.same, cal) if cal else {}
+    interval = [float(row.low), float(row.high)] if np.isfinite(row.low) else None
+    fact = dict(pairs=len(pairs), auc=float(row.auc), interval=interval, threshold=cal.threshold if cal else None, reliability=worth or None,
+                collapse=collapse or None)
+    try: amend_checkpoint(folder, dict(evaluations={**meta["about"].get("evaluations", {}), name: fact}))
+    except OSError as e: warnings.warn(f"the card of {folder} stays as it was: {e}", stacklevel=2)
+    return worth

@@ -45,6 +45,11 @@ def names_of(path: Path, lib: Path) -> list:
     return found
 
 
+def anchor(chapter: str, cell: str) -> str:
+    "Where on the site a cell stands."
+    return f"cell-{chapter[:2]}-{cell}"
+
+
 def plain(text: str) -> str:
     "A comment as Markdown: what is not in backticks is no markup."
     parts = re.split(r"(`[^`]*`)", text)
@@ -105,12 +110,13 @@ def about_class(n: Name, helps: dict, after: str) -> str:
 
 def about(n: Name, titles: dict, helps: dict) -> str:
     "The entry of one name."
-    after = f" Made in [{titles[n.chapter]}](#cell-{n.cell})."
+    after = f" Made in [{titles[n.chapter]}](#{anchor(n.chapter, n.cell)})."
     if isinstance(n.node, ast.ClassDef): return about_class(n, helps, after)
     if isinstance(n.node, (ast.FunctionDef, ast.AsyncFunctionDef)): return about_function("function", n.name, n.node, n, helps, after)
     value = " ".join(ast.unparse(n.node.value).split()) if n.node.value else ""
     note = n.notes.get(n.node.end_lineno, "")
-    return directive("data", n.name, [f":value: `` {value[:157] + '...' if len(value) > 160 else value} ``", "", plain(note) + after])
+    told = (plain(note[:1].upper() + note[1:]) + "." if note else "") + after
+    return directive("data", n.name, [told.strip(), "", f":value: `` {value[:157] + '...' if len(value) > 160 else value} ``"])
 
 
 def page(found: list, lib: str, titles: dict, top: dict) -> str:

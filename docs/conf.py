@@ -3,6 +3,8 @@ from configparser import ConfigParser
 from pathlib import Path
 from shutil import rmtree
 
+from docutils import nodes
+
 here = Path(__file__).resolve().parent
 parser = ConfigParser(delimiters=["="], interpolation=None)
 parser.read(here / "settings.ini", encoding="utf-8")
@@ -46,6 +48,13 @@ def only_what_is_used(app, error):
         elif path.name != "tex-chtml.js": path.unlink()
 
 
+def dashes(app, doctree, docname):
+    "Sphinx puts two hyphens between a parameter and what is said of it, for smart quotes to join."
+    for body in doctree.findall(nodes.field_body):
+        for text in [t for t in body.findall(nodes.Text) if t == " -- "]: text.parent.replace(text, nodes.Text(" – "))
+
+
 def setup(app):
     "Sphinx calls this."
+    app.connect("doctree-resolved", dashes)
     app.connect("build-finished", only_what_is_used, priority=900)  # after the extension has copied it

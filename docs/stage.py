@@ -48,7 +48,7 @@ def staged(nb: dict, stem: str, chapters: dict, names: dict, made: set) -> dict:
             if unknown := set(words) - unshown - {"hide"}:
                 raise ValueError(f"stage: need directives that docs/stage.py knows how to show; got {', '.join(sorted(unknown))} in {stem} cell {i}; add it there")
             if "hide" in words or not code: continue
-            if cell["id"] in made: cells.append(dict(cell_type="markdown", id=f"at-{cell['id']}", metadata={}, source=f"(cell-{cell['id']})="))
+            if cell["id"] in made: cells.append(dict(cell_type="markdown", id=f"at-{cell['id']}", metadata={}, source=f"({api.anchor(stem, cell['id'])})="))
             cells.append({**cell, "source": code, "metadata": {"tags": [w for w in words if w in ("export", "slow", "cuda")]}})
         else:
             text = linked("".join(cell["source"]), chapters, names)
@@ -100,7 +100,7 @@ def stage(root: Path, dest: Path) -> str:
     pages = ["api", *(name.removesuffix(".md") for name in files if name.endswith(".md"))]
     for stem, nb in books.items():
         own = {n.name: f"{cfg['lib_name']}.{n.module}.{n.name}" for n in found if n.chapter == stem}
-        new = staged(nb, stem, chapters, names | own, {n.cell for n in found})
+        new = staged(nb, stem, chapters, names | own, {n.cell for n in found if n.chapter == stem})
         if stem == "index": new["cells"].append(contents(stems, pages))
         (dest / f"{stem}.ipynb").write_text(json.dumps(new, ensure_ascii=False), encoding="utf-8")
     (dest / "api.md").write_text(api.page(found, cfg["lib_name"], titles, lazy_names(lib)), encoding="utf-8")

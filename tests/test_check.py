@@ -313,6 +313,27 @@ def test_site_refuses_to_build(toy, check, cells, found):
     assert res.failed == 1 and any(found in p for p in res.problems)
 
 
+def test_stage_turns_chapters_and_docments_into_pages(toy, check, tmp_path, repo):
+    save(toy / "nbs" / "03_three.ipynb", [md("# Third `half`\n\n> More."), md("As chapter 01, chapters 01 and 02, chapter 09 and `half` say; `$x$`.\n\n```sh\nsee chapter 01\n```"),
+                                          code("#| hide\nsecret = 1"), code("#| slow\nfor i in range(2): print(i)")])
+    done = check.command([check.sys.executable, str(repo / "docs" / "stage.py"), str(tmp_path / "in"), "--root", str(toy)], toy)
+    assert done.returncode == 0 and done.stdout == "3 chapters, 2 public names\n"
+    first, third = (json.loads((tmp_path / "in" / f"{n}.ipynb").read_text())["cells"] for n in ("01_one", "03_three"))
+    assert [check.source(c) for c in third] == [
+        "# 03 · Third `half`\n\n> More.",
+        "As [chapter 01](01_one.ipynb), [chapters 01](01_one.ipynb) and [02](02_two.ipynb), chapter 09 and {py:obj}`half <toy.one.half>` say; `$x$`.\n\n```sh\nsee chapter 01\n```",
+        "for i in range(2): print(i)"]
+    assert third[2]["metadata"] == {"tags": ["slow"]} and "#|" not in json.dumps(first) + json.dumps(third)
+    api = (tmp_path / "in" / "api.md").read_text()
+    (anchor,) = [check.source(c)[1:-2] for c in first if check.source(c).startswith("(cell-")]
+    for text in ("{py:function} half(x: float) -> float", ":param x: any number", ":returns: x/2 (ours)", f"Half of `x`. Made in [01 · Title](#{anchor}).", "{py:data} quarter"): assert text in api
+
+
+def test_stage_removes_no_folder_of_yours(toy, check, tmp_path, repo):
+    done = check.command([check.sys.executable, str(repo / "docs" / "stage.py"), str(toy), "--root", str(toy)], toy)
+    assert done.returncode == 1 and "need a new folder" in done.stdout and (toy / "nbs" / "01_one.ipynb").exists()
+
+
 def test_site_executes_nothing_and_fetches_no_widget_scripts(toy, check):
     widget = shown(**{"application/vnd.jupyter.widget-view+json": {"model_id": "a", "version_major": 2, "version_minor": 0}, "text/plain": "half done"})
     save(toy / "nbs" / "03_three.ipynb", [title, code("raise ValueError('never run')", stream("kept\n")), code("bar", widget)])

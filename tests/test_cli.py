@@ -83,8 +83,14 @@ def test_verify_calibrate(trained):
     sheet.write_text(f"a,b,same\n{','.join(near)},0\n{','.join(far)},1\n")
     assert "nearer" in cpa(trained, "calibrate", "judged.csv", "-c", "checkpoint", code=2)[1]
     assert (trained / "checkpoint" / "model.json").read_bytes() == before
-    sheet.write_text(f"a,b,same\n{','.join(near)},1\n{','.join(far)},0\n")
-    assert "2 pairs of judged.csv" in cpa(trained, "calibrate", "judged.csv", "-c", "checkpoint")[0]
+    (trained / "torn.mp4").write_bytes((trained / near[0]).read_bytes()[:900])
+    sheet.write_text(f"a,b,same\n{','.join(near)},1\n{','.join(far)},0\n{near[0]},torn.mp4,1\n")
+    err = cpa(trained, "calibrate", "judged.csv", "-c", "checkpoint", code=2)[1]
+    assert "got 1 of 4 that are not" in err.splitlines()[0] and "torn.mp4" in err.splitlines()[1]
+    assert (trained / "checkpoint" / "model.json").read_bytes() == before
+    out, err = cpa(trained, "calibrate", "judged.csv", "-c", "checkpoint", "--skip-bad")
+    assert "2 pairs of judged.csv" in out and "1 of 4 videos cannot be read" in err and "torn.mp4" in err
+    assert "from 2 pairs of judged.csv" in (trained / "checkpoint" / "model_card.md").read_text()
     assert "verdict     same" in cpa(trained, "verify", *near, "-c", "checkpoint", "--exit-code")[0]
     for pair in (far, far[::-1]): assert "verdict     different" in cpa(trained, "verify", *pair, "-c", "checkpoint", "--exit-code", code=1)[0]
 
@@ -112,3 +118,12 @@ def test_killed_demo_finishes(story):
     assert out.split()[1] == "pairs" and len((story / "pairs.csv").read_text().splitlines()) == 1 + int(out.split()[0])
     own = next(row for row in result["table"] if row["method"] == "CPA")
     assert f"AUC {own['auc']:.3f}" in out
+    card = (story / result["checkpoint"] / "model_card.md").read_text()
+    assert f"`world, test`: AUC {own['auc']:.3f}" in card and "## Signs of collapse" in card
+    first = (story / "pairs.csv").read_text().splitlines()[1].split(",")[0]
+    torn = story / "story" / "world" / "videos" / f"{first}.mp4"
+    torn.write_bytes(torn.read_bytes()[:900])
+    out, err = cpa(story, "evaluate", "story/world", "-c", result["checkpoint"], code=2)
+    assert out == "" and "got 1 of" in err.splitlines()[0] and str(torn.relative_to(story)) in err.splitlines()[1]
+    fewer, err = cpa(story, "evaluate", "story/world", "-c", result["checkpoint"], "--skip-bad")
+    assert 0 < int(fewer.split()[0]) < len((story / "pairs.csv").read_text().splitlines()) - 1 and str(torn.relative_to(story)) in err
