@@ -321,9 +321,10 @@ class Centred(nn.Module):
     "An encoder whose features are what differs from the clip's mean, of mean square 1: (B,T,...) -> (B,T,dim)."
     def __init__(self,
         encoder:nn.Module, # has its width as dim
+        drop:float=0., # share of the features that a clip loses in training, the same ones in all its frames
     ):
         super().__init__()
-        self.encoder = encoder
+        self.encoder, self.drop = encoder, drop
         self.dim:Any = encoder.dim
 
     def forward(self,
@@ -332,7 +333,8 @@ class Centred(nn.Module):
         "Features minus their mean over the clip, over the root of their mean square."
         F_btd = self.encoder(x)
         F_btd = F_btd - F_btd.mean(1, keepdim=True)
-        return F_btd/F_btd.square().mean((1, 2), keepdim=True).sqrt().clamp(min=1e-6)
+        F_btd = F_btd/F_btd.square().mean((1, 2), keepdim=True).sqrt().clamp(min=1e-6)
+        return nnf.dropout1d(F_btd.transpose(1, 2), self.drop, self.training).transpose(1, 2)
 
 # %% ../nbs/20_backbones.ipynb #621a252a
 def trunk_of(
@@ -357,5 +359,5 @@ def encoder_for(
         if backbone == "small": return ConvEncoder(dim)
         encoder = TrunkEncoder(backbone)
         if weights is not None: load_trunk(encoder, weights)
-        return Centred(encoder)
+        return Centred(encoder, .5)
     raise ValueError(f"encoder_for: a frame is (H,W,3) pixels or (n,) features; got {frame_shape}; convert grey frames to RGB")
