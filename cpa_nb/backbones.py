@@ -311,9 +311,11 @@ def trunk_file(
     "The file from which a backbone gets its weights."
     if backbone != "small" and backbone not in backbones:
         raise ValueError(f"trunk_file: need a backbone of small, {', '.join(backbones)}; got {backbone!r}; mind the spelling")
-    if backbone == "small" and weights is not None: raise ValueError(f"trunk_file: need a backbone of {', '.join(backbones)} for weights; got small; leave one out")
-    if backbone == "small": return None
-    if weights is None and backbone != "lite0": raise ValueError(f"trunk_file: need a file of weights for {backbone}; got none; only those of lite0 come with a package")
+    if backbone == "small":
+        if weights is None: return None
+        raise ValueError(f"trunk_file: need a backbone of {', '.join(backbones)} for weights; got small; leave one out")
+    if weights is None and backbone != "lite0":
+        raise ValueError(f"trunk_file: need a file of weights for {backbone}; got none; only those of lite0 come with a package")
     return pretrained_file() if weights is None else Path(weights)
 
 # %% ../nbs/20_backbones.ipynb #c5812b2a

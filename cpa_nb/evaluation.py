@@ -32,7 +32,7 @@ def _length(
 )->int: # T
     "The number of frames: as asked, else what the network was built for."
     n = n_frames or getattr(system.net, "n_frames", None)
-    if n is None: raise ValueError(f"evaluation: need n_frames for a {type(system.net).__name__}, which was built for no number of frames; got none; give n_frames")
+    if n is None: raise ValueError(f"evaluation: need n_frames for a {type(system.net).__name__}, which was built for no such number; got none; give n_frames")
     return int(cast(Any, n))
 
 @torch.no_grad()
