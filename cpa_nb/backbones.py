@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['backbones', 'beside_mean', 'check_clips', 'ConvEncoder', 'FeatureEncoder', 'to_clips', 'same_padding', 'SameConv',
            'LiteBlock', 'LiteTrunk', 'resnet50_trunk', 'Backbone', 'TrunkEncoder', 'KeyReport', 'read_weights',
-           'load_trunk', 'pretrained_file', 'trunk_file', 'Centred', 'encoder_for']
+           'load_trunk', 'pretrained_file', 'trunk_file', 'Centred', 'trunk_of', 'encoder_for']
 
 # %% ../nbs/20_backbones.ipynb #67f43d24
 import hashlib
@@ -225,10 +225,12 @@ class TrunkEncoder(nn.Module):
         if torch.is_grad_enabled() and not self.frozen: return torch.cat([checkpoint(self._features, s, use_reentrant=False) for s in some]).unflatten(0, shape)
         with torch.no_grad(): return torch.cat([self._features(s) for s in some]).unflatten(0, shape)
 
-    def tune(self)->"TrunkEncoder":
+    def tune(self,
+        learns:bool=True, # or stays as it is
+    )->"TrunkEncoder":
         "Let the trunk learn; its batch norms still use the statistics they came with."
-        self.frozen = False
-        self.trunk.requires_grad_(True)
+        self.frozen = not learns
+        self.trunk.requires_grad_(learns)
         return self
 
     def key(self)->str:
@@ -309,35 +311,46 @@ def trunk_file(
     "The file from which a backbone gets its weights."
     if backbone != "small" and backbone not in backbones:
         raise ValueError(f"trunk_file: need a backbone of small, {', '.join(backbones)}; got {backbone!r}; mind the spelling")
-    if backbone == "small" and weights is not None: raise ValueError(f"trunk_file: need a backbone of {', '.join(backbones)} for weights; got small; leave one out")
-    if backbone == "small": return None
-    if weights is None and backbone != "lite0": raise ValueError(f"trunk_file: need a file of weights for {backbone}; got none; only those of lite0 come with a package")
+    if backbone == "small":
+        if weights is None: return None
+        raise ValueError(f"trunk_file: need a backbone of {', '.join(backbones)} for weights; got small; leave one out")
+    if weights is None and backbone != "lite0":
+        raise ValueError(f"trunk_file: need a file of weights for {backbone}; got none; only those of lite0 come with a package")
     return pretrained_file() if weights is None else Path(weights)
 
 # %% ../nbs/20_backbones.ipynb #c5812b2a
 class Centred(nn.Module):
-    "An encoder whose features are what differs from the clip's mean: (B,T,...) -> (B,T,dim)."
+    "An encoder whose features are what differs from the clip's mean, of mean square 1: (B,T,...) -> (B,T,dim)."
     def __init__(self,
         encoder:nn.Module, # has its width as dim
+        drop:float=0., # share of the features that a clip loses in training, the same ones in all its frames
     ):
         super().__init__()
-        self.encoder = encoder
+        self.encoder, self.drop = encoder, drop
         self.dim:Any = encoder.dim
 
     def forward(self,
         x:Tensor, # clips
     )->Tensor: # (B,T,dim), sums over T are 0 (ours)
-        "Features minus their mean over the clip."
+        "Features minus their mean over the clip, over the root of their mean square."
         F_btd = self.encoder(x)
-        return F_btd - F_btd.mean(1, keepdim=True)
+        F_btd = F_btd - F_btd.mean(1, keepdim=True)
+        F_btd = F_btd/F_btd.square().mean((1, 2), keepdim=True).sqrt().clamp(min=1e-6)
+        return nnf.dropout1d(F_btd.transpose(1, 2), self.drop, self.training).transpose(1, 2)
 
 # %% ../nbs/20_backbones.ipynb #621a252a
+def trunk_of(
+    model:nn.Module, # an encoder, or anything that has one
+)->TrunkEncoder|None: # None where there is none
+    "The pretrained trunk in a model."
+    return next((m for m in model.modules() if isinstance(m, TrunkEncoder)), None)
+
 def encoder_for(
     frame_shape:tuple[int,...], # shape of one frame: (H,W,3) pixels or (n,) features
     dim:int=64, # width of the features of an encoder that is trained
     backbone:str="small", # for pixels: "small", or one of `backbones`
     weights:Path|str|None=None, # file for the trunk; None: random, to be filled from a checkpoint
-)->nn.Module: # ConvEncoder, TrunkEncoder or FeatureEncoder
+)->nn.Module: # ConvEncoder, a Centred TrunkEncoder, or FeatureEncoder
     "The encoder for frames of this shape."
     if backbone != "small" and backbone not in backbones:
         raise ValueError(f"encoder_for: need a backbone of small, {', '.join(backbones)}; got {backbone!r}; mind the spelling")
@@ -348,5 +361,5 @@ def encoder_for(
         if backbone == "small": return ConvEncoder(dim)
         encoder = TrunkEncoder(backbone)
         if weights is not None: load_trunk(encoder, weights)
-        return encoder
+        return Centred(encoder, .5)
     raise ValueError(f"encoder_for: a frame is (H,W,3) pixels or (n,) features; got {frame_shape}; convert grey frames to RGB")

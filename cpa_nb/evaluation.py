@@ -35,8 +35,10 @@ def _length(
     system:System, # may know how many frames it was built for
     n_frames:int|None, # what the caller wants
 )->int: # T
-    "The number of frames: as asked, else what the network was built for, else 16."
-    return n_frames or int(cast(Any, getattr(system.net, "n_frames", 16)))
+    "The number of frames: as asked, else what the network was built for."
+    n = n_frames or getattr(system.net, "n_frames", None)
+    if n is None: raise ValueError(f"evaluation: need n_frames for a {type(system.net).__name__}, which was built for no such number; got none; give n_frames")
+    return int(cast(Any, n))
 
 @torch.no_grad()
 def encode_videos(

@@ -191,7 +191,7 @@ class Network(nn.Module):
     def __init__(self,
         encoder:nn.Module, # an `Encoder`: (B,T,...) -> (B,T,encoder.dim)
         n_classes:int, # procedures in training
-        n_frames:int=16, # T, the head flattens T frames
+        n_frames:int, # T, the head flattens T frames
         dim:int=64, # width of the frame features
     ):
         super().__init__()

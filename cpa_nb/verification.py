@@ -6,8 +6,9 @@
 __all__ = ['usual_loop', 'zero_shot_config', 'Calibration', 'fit_calibration', 'probability_same', 'reliability', 'Domain',
            'description', 'fit_domain', 'domain_distance', 'Checkpoint', 'save_checkpoint', 'amend_checkpoint',
            'load_checkpoint', 'Clip', 'read_clip', 'exact_distances', 'validation_distances', 'with_calibration',
-           'with_domain', 'training_facts', 'validation_facts', 'learn', 'shown_steps', 'step_agreement', 'cut_times',
-           'step_places', 'zero_shot', 'Verdict', 'verify', 'read_pairs_csv', 'calibrate_on_files', 'note_evaluation']
+           'with_domain', 'training_facts', 'validation_facts', 'as_features', 'learn', 'shown_steps', 'step_agreement',
+           'cut_times', 'step_places', 'zero_shot', 'Verdict', 'verify', 'read_pairs_csv', 'calibrate_on_files',
+           'note_evaluation']
 
 # %% ../nbs/46_verification.ipynb #a2194ceb
 import copy
@@ -19,6 +20,7 @@ from importlib import import_module
 from itertools import pairwise
 from importlib.metadata import version as version_of
 from pathlib import Path
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,17 +32,17 @@ from sklearn.metrics import brier_score_loss
 from sklearn.utils.class_weight import compute_sample_weight
 from torch import Tensor
 
-from .backbones import Centred, TrunkEncoder, load_trunk, pretrained_file, to_clips
+from .backbones import Centred, TrunkEncoder, encoder_for, load_trunk, to_clips, trunk_file, trunk_of
 from .card import model_card
 from .data.video import VideoError, frame_times, read_features, read_frames, test_indices
 from .differentiable import relational_matrix_torch
-from .data.sv import ArraySource, SVSet, settle_bad
+from .data.sv import ArraySource, SVSet, encoded, settle_bad
 from .evaluation import can_validate, collapse_reasons, encode_videos, fit_validated, kept_row, pair_distances, shown_logits, signs_of_row
 from .metrics import auc_table
-from .model import CPAConfig, CPADistance, System, build_cpa, recommended
+from .model import Batch, CPAConfig, CPADistance, System, build_cpa, recommended
 from .report import PairView, agrees, undecided
 from .step_mining import harmonic_score, mine_steps, size_prior
-from .training import TrainConfig, load_state, save_state, write_json, write_text
+from .training import TrainConfig, load_state, pair_batches, save_state, usable_device, write_json, write_text
 
 # %% ../nbs/46_verification.ipynb #d2ce802e
 class Calibration(NamedTuple):
@@ -180,6 +182,9 @@ def load_checkpoint(
     except (TypeError, KeyError, RuntimeError) as e:
         why = " ".join(str(e).split())[:120]
         raise ValueError(f"load_checkpoint: need weights that fit model.json in {folder}; got others ({why}); restore both from one training") from None
+    trunk, said = trunk_of(system), meta["about"].get("trunk")
+    if trunk and said and trunk.key() != said:
+        raise ValueError(f"load_checkpoint: need the trunk that {folder} was trained on, {said}; got {trunk.key()}; restore both from one training")
     return Checkpoint(system.eval(), cfg, meta["classes"], tuple(meta["frame_shape"]), cal, domain, meta["about"])
 
 # %% ../nbs/46_verification.ipynb #c9512c37
@@ -250,12 +255,14 @@ def with_calibration(
 def with_domain(
     ckpt:Checkpoint, # trained
     data:SVSet, # its training videos say what is near, its validation videos how far is still honest
+    pictures:Any=None, # source of the frames, where that of `data` holds features of them
 )->Checkpoint: # able to warn
     "Remember what the model's own videos look like."
     source:Any = data.source
     def described(split:str)->np.ndarray:
         features = encode_videos(ckpt.system, source, data.splits[split].id, ckpt.cfg.n_frames, clips=(2,))
-        return np.stack([description(F[0], source.load(i, test_indices(source.n_frames(i), ckpt.cfg.n_frames, 2))) for i,F in features.items()])
+        shown = source if pictures is None else pictures
+        return np.stack([description(F[0], shown.load(i, test_indices(source.n_frames(i), ckpt.cfg.n_frames, 2))) for i,F in features.items()])
     return ckpt._replace(domain=fit_domain(described("train"), described("val") if "val" in data.splits else None))
 
 # %% ../nbs/46_verification.ipynb #e3e04c2e
@@ -282,32 +289,76 @@ def validation_facts(
     return dict(validation_pairs=len(pairs), validation_auc=float(row.auc), validation_interval=interval,
                 validation="set the threshold and the limit of the domain")
 
+def as_features(
+    data:SVSet, # videos or pictures
+    trunk:TrunkEncoder, # frozen
+    folder:Path|str, # where the features are kept
+    T:int, # frames of a clip
+    splits:tuple[str,...]=("train", "val"), # what is needed of the set
+    workers:int=1, # processes that decode
+    progress:bool=True, # a bar
+    skip_bad:bool=False, # leave unreadable videos out, with a warning that names them
+)->SVSet: # the same videos as features (ours)
+    "Splits of a set as a trunk sees them, each frame once and for all."
+    some = replace(data, splits={s: t for s,t in data.splits.items() if s in splits}, pairs={s: p for s,p in data.pairs.items() if s in splits})
+    return some.on(encoded(data.source, trunk.encode, trunk.key(), folder, T, some.ids, workers, progress, skip_bad))
+
+def _tell_cost(system:System, data:SVSet, train:TrainConfig, T:int, device:str)->None:
+    "Take one step with a copy, and say how long all of them will take."
+    trial = copy.deepcopy(system).to(usable_device(device)).train()
+    batch = pair_batches(data, T, train.batch, train.seed)(0)
+    start = perf_counter()
+    torch.stack(list(trial.losses(Batch(*(x.to(device) for x in batch))).values())).sum().backward()
+    s = perf_counter() - start
+    warnings.warn(f"a step of fine-tuning takes {s:.1f} s here, {train.steps} steps about {s*train.steps/3600:.1f} hours; "
+                  "without fine-tuning each frame goes through the backbone once", stacklevel=4)
+
+# %% ../nbs/46_verification.ipynb #c4d4ffa8
 usual_loop = TrainConfig()
 
 def learn(
-    data:SVSet, # splits train and, better, val; keep its source in memory
-    folder:Path|str, # checkpoint and training state go here
+    data:SVSet, # splits train and, better, val; keep its source in memory, unless a frozen backbone looks at it once
+    folder:Path|str, # checkpoint, training state and features go here
     cfg:CPAConfig=recommended, # the model
     train:TrainConfig=usual_loop, # the loop
     device:str="cpu", # where to train, or "cuda"; the checkpoint comes back on the CPU
     progress:bool=True, # a bar
+    weights:Path|str|None=None, # file for a pretrained backbone; None: that of the package, for lite0
+    tune:bool=False, # let that backbone learn too; else its features are computed once
+    workers:int=1, # processes that decode for it
+    skip_bad:bool=False, # leave videos out that turn out unreadable then
 )->Checkpoint: # saved in `folder`
     "Train on the weak labels, calibrate on validation pairs, remember the domain, save."
     folder, shape = Path(folder), data.frame_shape
-    file = pretrained_file() if cfg.backbone == "lite0" and len(shape) == 3 else None
-    if cfg.backbone not in ("small", "lite0"): raise ValueError(f"learn: need backbone small or lite0; got {cfg.backbone}, whose weights are in no package")
-    system, what = build_cpa(cfg, shape, len(data.classes), train.seed, file), dict(config=asdict(cfg), classes=data.classes)
-    history = fit_validated(system, data, train, folder/"train", device=device, progress=progress, about=what)
-    about = training_facts(data, train, history)
-    ckpt = with_domain(Checkpoint(system.cpu().eval(), cfg, data.classes, shape, None, None, about), data)
-    measured = validation_distances(ckpt, data) if can_validate(data) else None
-    if measured is not None: about |= validation_facts(measured)
-    save_checkpoint(folder, ckpt) # before the calibration, which may refuse: a model that was trained is kept
+    file = trunk_file(cfg.backbone, weights) if len(shape) == 3 else None
+    if tune and file is None: raise ValueError(f"learn: need a pretrained backbone to tune; got {cfg.backbone}; the small one learns anyway")
+    seen = data
+    if file and not tune:
+        trunk:Any = trunk_of(encoder_for(shape, cfg.dim, cfg.backbone, file))
+        seen = as_features(data, trunk.to(usable_device(device)), folder/"features", cfg.n_frames, workers=workers, progress=progress, skip_bad=skip_bad)
+    system = build_cpa(cfg, shape, len(seen.classes), train.seed, file)
+    ckpt = _trained(seen, folder, Checkpoint(system, cfg, seen.classes, shape, None, None, {}), train, device, progress, tune)
+    measured = validation_distances(ckpt, seen) if can_validate(seen) else None
+    if measured is not None: ckpt = ckpt._replace(about=ckpt.about | validation_facts(measured))
+    save_checkpoint(folder, ckpt := with_domain(ckpt, seen, data.source)) # before the calibration, which may refuse: a model that was trained is kept
     if measured is None: return ckpt
-    try: save_checkpoint(folder, ckpt := with_calibration(ckpt, data, measured))
+    try: save_checkpoint(folder, ckpt := with_calibration(ckpt, seen, measured))
     except ValueError as e:
         warnings.warn(f"the model is saved in {folder}, without a threshold ({e}); `cpa calibrate` can set one from pairs that you judge", stacklevel=2)
     return ckpt
+
+def _trained(data:SVSet, folder:Path, ckpt:Checkpoint, train:TrainConfig, device:str, progress:bool, tune:bool)->Checkpoint:
+    "Train the system of a checkpoint and write down how."
+    system, trunk, what = ckpt.system, trunk_of(ckpt.system), dict[str,Any](config=asdict(ckpt.cfg), classes=ckpt.classes)
+    if trunk: what |= dict(trunk=trunk.key(), tuned=tune)
+    if trunk and tune:
+        trunk.tune()
+        _tell_cost(system, data, train, ckpt.cfg.n_frames, device)
+    history = fit_validated(system, data, train, folder/"train", device=device, progress=progress, about=what)
+    about = training_facts(data, train, history)
+    system.cpu().eval()
+    if trunk: about |= dict(trunk=trunk.tune(False).key(), tuned=tune)
+    return ckpt._replace(about=about)
 
 # %% ../nbs/46_verification.ipynb #77e69181
 def shown_steps(
@@ -370,10 +421,10 @@ def zero_shot(
     backbone:str="lite0", # or "resnet50", with weights from a file
 )->Checkpoint: # neither trained on procedures nor calibrated
     "Features of photographs in place of a trained model: distances and steps, no verdict."
-    if weights is None and backbone != "lite0": raise ValueError(f"zero_shot: need a file of weights for {backbone}; got none; only lite0 comes with a package")
     encoder = TrunkEncoder(backbone)
-    load_trunk(encoder, pretrained_file() if weights is None else weights)
+    load_trunk(encoder, trunk_file(backbone, weights) or "")
     net:Any = Centred(encoder)
+    net.n_frames = zero_shot_config.n_frames
     system = System(net, CPADistance(zero_shot_config), zero_shot_config.weights).eval()
     meaning = ("no trained model was given: the recordings are compared by a network that names photographs and has learnt no procedures. "
                "Its distance has no threshold (`uncalibrated`) and says neither same nor different; "

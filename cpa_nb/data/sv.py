@@ -331,7 +331,8 @@ def encoded(
             if x is None: bad[i] = idx
             else:
                 F_nd = encode(x)
-                if F_nd.shape[0] != len(idx) or not np.isfinite(F_nd).all(): raise ValueError(f"encoded: need a finite vector a frame; got others for {i}; mend encode")
+                if len(F_nd) != len(idx) or not np.isfinite(F_nd).all():
+                    raise ValueError(f"encoded: need a finite vector a frame; got others for {i}; mend encode")
                 _keep(files[i], dict(index=idx, features=F_nd), dict(id=i, key=key, n_frames=n, fps=rate))
             bar.update()
     settle_bad("encoded", [*bad.values()], len(files.keys() | bad.keys()), skip_bad)
