@@ -67,7 +67,7 @@ class CPAConfig:
     prior:float = .3 # strength of the size prior on blocks; 0 in the paper
     start:str = "ctc" # boundary of the alignment: "paper" or "ctc" (chapter 03)
     step_feature:str = "mean" # "random" frame of the block in training (paper), "mean" or "centre"
-    weights:tuple[float,float,float,float] = (1., 0., 1., 1.) # of task, step, align (Eq. 15) and contrast (ours)
+    weights:tuple[float,float,float,float] = (1., 1., 1., 0.) # of task, step, align (Eq. 15) and contrast (ours, off)
     scale:float = 30. # start of the cosine's learned scale
     nothing:float|None = .8 # similarity below which a frame rather shows none of the steps (chapter 01); None: the paper
     verdict:str = "fault" # distance of a verdict: "align" is Eq. 10 (paper), "fault" lets a run of bad frames weigh more (chapter 03); losses use Eq. 10
@@ -75,7 +75,7 @@ class CPAConfig:
     backbone:str = "small" # frame encoder for pixels (chapter 20): "small", "lite0" or "resnet50"
 
 paper = CPAConfig(n_frames=16, n_steps=13, similarity="dot", score="mean", prior=0., start="paper", step_feature="random",
-                  weights=(1., 1., 1., 0.), nothing=None, verdict="align")
+                  nothing=None, verdict="align")
 recommended = CPAConfig()
 scores:dict[str,Callable[[int,int,int],BlockTables]] = dict(mean=mean_score, sqrt=sqrt_score, harmonic=harmonic_score, official=official_score)
 
