@@ -214,7 +214,7 @@ def train(
     from cpa_nb.backbones import trunk_file
     from cpa_nb.model import recommended
     from cpa_nb.training import TrainConfig
-    from cpa_nb.verification import learn
+    from cpa_nb.learning import learn
     file = trunk_file(backbone, weights)
     data = _own_videos(folder, backbone, file, fine_tune, size, frames, seed, skip_bad, workers=workers, progress=not quiet)
     cfg, loop = replace(recommended, backbone=backbone), TrainConfig(steps=steps, seed=seed)
@@ -268,6 +268,17 @@ def verify(
     if exit_code and v.verdict == "different": raise typer.Exit(1)
 
 # %% ../nbs/60_cli.ipynb #095d6f04
+def _as_seen(ckpt:Any, checkpoint:Path, folder:Path, split:str, skip_bad:bool)->Any:
+    "A data set as this checkpoint looks at it: frames, given features, or those of its trunk."
+    from cpa_nb.backbones import trunk_of
+    from cpa_nb.data.sv import read_sv
+    from cpa_nb.learning import as_features
+    data = read_sv(folder, size=ckpt.frame_shape[:2]) if len(ckpt.frame_shape) == 3 else read_sv(folder, "features")
+    if split not in data.pairs: raise ValueError(f"evaluate: need a split of {folder}; got {split!r}; it has {', '.join(data.pairs)}")
+    trunk, watched = trunk_of(ckpt.system), "val" if "val" in data.pairs else "train"
+    if trunk is None: return data
+    return as_features(data, trunk, checkpoint/"features", ckpt.cfg.n_frames, (split, watched), skip_bad=skip_bad)
+
 @app.command()
 def evaluate(
     folder:Annotated[Path, typer.Argument(help="A data set: splits/, label_bank.json and videos/, as `cpa render` writes it.")],
@@ -283,15 +294,13 @@ def evaluate(
 
     Example: cpa evaluate world -c checkpoint --out pairs.csv
     """
-    from cpa_nb.backbones import trunk_of
-    from cpa_nb.data.sv import read_sv
     from cpa_nb.evaluation import collapse_check, collapse_reasons, evaluate_pairs
     from cpa_nb.metrics import auc_table
-    from cpa_nb.verification import load_checkpoint, note_evaluation
+    from cpa_nb.learning import load_checkpoint
+    from cpa_nb.verification import note_evaluation
     if out and not out.parent.is_dir(): raise ValueError(f"evaluate: need an existing folder for --out; got {out.parent}; make it first")
     ckpt = load_checkpoint(checkpoint)
-    data = read_sv(folder, size=ckpt.frame_shape[:2]) if len(ckpt.frame_shape) == 3 else read_sv(folder, "features")
-    if split not in data.pairs: raise ValueError(f"evaluate: need a split of {folder}; got {split!r}; it has {', '.join(data.pairs)}")
+    data = _as_seen(ckpt, checkpoint, folder, split, skip_bad)
     pairs, signs = evaluate_pairs(ckpt.system, data, split, skip_bad=skip_bad), collapse_check(ckpt.system, data)
     row = auc_table(pairs, ["own"]).drop(columns="method").iloc[0]
     worth = note_evaluation(checkpoint, f"{data.name}, {split}", pairs, row, signs)
