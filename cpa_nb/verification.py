@@ -25,7 +25,8 @@ from .data.sv import settle_bad
 from .data.video import VideoError, frame_times, read_features, read_frames, test_indices
 from .differentiable import relational_matrix_torch
 from .evaluation import collapse_reasons, shown_logits
-from .learning import Calibration, Checkpoint, amend_checkpoint, description, domain_distance, exact_distances, fit_calibration, load_checkpoint, probability_same, reliability
+from .learning import Calibration, Checkpoint, amend_checkpoint, description, domain_distance, exact_distances
+from .learning import fit_calibration, load_checkpoint, probability_same, reliability
 from .model import CPAConfig, CPADistance, System, recommended
 from .report import PairView, agrees, undecided
 from .step_mining import harmonic_score, mine_steps, size_prior
