@@ -214,7 +214,7 @@ def train(
     from cpa_nb.backbones import trunk_file
     from cpa_nb.model import recommended
     from cpa_nb.training import TrainConfig
-    from cpa_nb.verification import learn
+    from cpa_nb.learning import learn
     file = trunk_file(backbone, weights)
     data = _own_videos(folder, backbone, file, fine_tune, size, frames, seed, skip_bad, workers=workers, progress=not quiet)
     cfg, loop = replace(recommended, backbone=backbone), TrainConfig(steps=steps, seed=seed)
@@ -272,7 +272,7 @@ def _as_seen(ckpt:Any, checkpoint:Path, folder:Path, split:str, skip_bad:bool)->
     "A data set as this checkpoint looks at it: frames, given features, or those of its trunk."
     from cpa_nb.backbones import trunk_of
     from cpa_nb.data.sv import read_sv
-    from cpa_nb.verification import as_features
+    from cpa_nb.learning import as_features
     data = read_sv(folder, size=ckpt.frame_shape[:2]) if len(ckpt.frame_shape) == 3 else read_sv(folder, "features")
     if split not in data.pairs: raise ValueError(f"evaluate: need a split of {folder}; got {split!r}; it has {', '.join(data.pairs)}")
     trunk, watched = trunk_of(ckpt.system), "val" if "val" in data.pairs else "train"
@@ -296,7 +296,8 @@ def evaluate(
     """
     from cpa_nb.evaluation import collapse_check, collapse_reasons, evaluate_pairs
     from cpa_nb.metrics import auc_table
-    from cpa_nb.verification import load_checkpoint, note_evaluation
+    from cpa_nb.learning import load_checkpoint
+    from cpa_nb.verification import note_evaluation
     if out and not out.parent.is_dir(): raise ValueError(f"evaluate: need an existing folder for --out; got {out.parent}; make it first")
     ckpt = load_checkpoint(checkpoint)
     data = _as_seen(ckpt, checkpoint, folder, split, skip_bad)

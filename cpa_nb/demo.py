@@ -16,11 +16,12 @@ from .baselines.sv import rival_distances
 from .data.sv import SVSet, decoded, read_sv
 from .data.synthetic import render_world
 from .evaluation import evaluate_pairs
+from .learning import Checkpoint, learn
 from .metrics import auc_table
 from .model import recommended
 from .report import demo_page
 from .training import TrainConfig
-from .verification import Checkpoint, learn, note_evaluation, verify
+from .verification import note_evaluation, verify
 
 # %% ../nbs/47_demo.ipynb #b7457f08
 def typical_pairs(

@@ -20,9 +20,10 @@ from safetensors.torch import load_file, save_file
 from cpa_nb.data.sv import BadFiles, FeatureSource, VideoSource, cached, parse_pairs, parse_split, read_procedure_folders, read_sv, wrong_videos
 from cpa_nb.data.synthetic import frames_digest
 from cpa_nb.data.video import VideoError, frame_times, probe, read_features, read_frames
+from cpa_nb.learning import Checkpoint, load_checkpoint, save_checkpoint
 from cpa_nb.model import CPAConfig, build_cpa
 from cpa_nb.training import TrainConfig, fit, load_state, pair_batches
-from cpa_nb.verification import Checkpoint, load_checkpoint, read_clip, read_pairs_csv, save_checkpoint
+from cpa_nb.verification import read_clip, read_pairs_csv
 
 outcomes = []  # (group, kind, what happened), filled as the tests run
 

@@ -14,9 +14,10 @@ from PIL import Image
 
 from cpa_nb.cli import run
 from cpa_nb.data.synthetic import make_world, preset, render_video, write_video
+from cpa_nb.learning import Calibration, Checkpoint, save_checkpoint
 from cpa_nb.model import CPAConfig, build_cpa
 from cpa_nb.report import demo_page
-from cpa_nb.verification import Calibration, Checkpoint, save_checkpoint, verify
+from cpa_nb.verification import verify
 
 T, K, size = 16, 12, (64, 112)
 browser = next((b for b in map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome")) if b), None)
