@@ -56,7 +56,7 @@ def test_killed_while_it_encodes(here, calm):
 def test_no_room_for_features(here):
     def small(): resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
     done = subprocess.run([*cpa_words, *words, "--out", "full"], cwd=here, env=env, text=True, capture_output=True, timeout=300, check=False, preexec_fn=small)
-    assert done.returncode == 2 and done.stdout == "" and "encoded: need to write" in done.stderr and "make room" in done.stderr, done.stderr
+    assert done.returncode == 2 and done.stdout == "" and "cpa: need to write" in done.stderr and "make room" in done.stderr, done.stderr
     assert "Traceback" not in done.stderr and not [*(here / "full" / "features").iterdir()]
 
 
