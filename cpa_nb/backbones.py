@@ -191,7 +191,7 @@ class TrunkEncoder(nn.Module):
     def __init__(self,
         name:str="lite0", # one of `backbones`
         frozen:bool=True, # keep the weights as they are
-        chunk:int=8, # frames at once; no faster with more of them
+        chunk:int=8, # frames at once on a CPU, where more are no faster; eight times as many on a GPU
     ):
         super().__init__()
         if name not in backbones: raise ValueError(f"TrunkEncoder: need one of {', '.join(backbones)}; got {name!r}; mind the spelling")
@@ -221,7 +221,7 @@ class TrunkEncoder(nn.Module):
             check_clips(x, 3, self.dim, "TrunkEncoder")
             return x.to(self.mean_c.dtype)
         check_clips(x, 5, 3, "TrunkEncoder")
-        some, shape = x.flatten(0, 1).split(self.chunk), x.shape[:2]
+        some, shape = x.flatten(0, 1).split(self.chunk if x.device.type == "cpu" else 8*self.chunk), x.shape[:2]
         if torch.is_grad_enabled() and not self.frozen: return torch.cat([checkpoint(self._features, s, use_reentrant=False) for s in some]).unflatten(0, shape)
         with torch.no_grad(): return torch.cat([self._features(s) for s in some]).unflatten(0, shape)
 

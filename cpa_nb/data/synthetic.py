@@ -8,9 +8,10 @@ __all__ = ['colours', 'shapes', 'verbs', 'kinds', 'WorldConfig', 'preset', 'Pose
            'frames_digest', 'write_video', 'video_ids', 'video_seed', 'world_pairs', 'render_set', 'render_world']
 
 # %% ../../nbs/10_synthetic.ipynb #e761449c
-import hashlib, json, os, zlib
+import fcntl, hashlib, json, os, zlib
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import partial
@@ -560,6 +561,17 @@ def _complete(path, digest):
     try: return frames_digest(_decode(path)) == digest
     except (av.FFmpegError, IndexError, ValueError): return False # damaged: render it again
 
+@contextmanager
+def _alone(folder, who):
+    "Keep a second process from writing the same set; the hold ends with the process, however it ends."
+    if not folder.exists(): folder.mkdir(parents=True, exist_ok=True)
+    hold = os.open(folder, os.O_RDONLY)
+    try:
+        try: fcntl.flock(hold, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError: raise ValueError(f"{who}: {folder.name} is being written by another process; wait for it, then call again") from None
+        yield
+    finally: os.close(hold)
+
 def _begin(folder, settings, who):
     "Check that the folder may be used; return the rows of its complete videos, written afresh to the journal."
     note, manifest, journal = folder/"world.json", folder/"manifest.csv", folder/"journal.jsonl"
@@ -612,15 +624,16 @@ def render_set(
 )->Path: # the folder (ours)
     "Render what is missing of a set of videos, then write the files beside them, the manifest last."
     folder = Path(folder)
-    rows = _begin(folder, settings, who)
-    missing = [job for id, job in jobs.items() if id not in rows]
-    with open(folder/"journal.jsonl", "a") as journal, tqdm(total=len(jobs), initial=len(jobs) - len(missing), unit="video", disable=not progress) as bar:
-        for row in _map(render, missing, workers):
-            rows[row["id"]] = row
-            journal.write(json.dumps(row) + "\n"); journal.flush(); bar.update()
-    for name, text in texts.items(): _write(folder/name, text)
-    _write(folder/"manifest.csv", pd.DataFrame([rows[id] for id in jobs]).to_csv(index=False))
-    (folder/"journal.jsonl").unlink(missing_ok=True)
+    with _alone(folder, who):
+        rows = _begin(folder, settings, who)
+        missing = [job for id, job in jobs.items() if id not in rows]
+        with open(folder/"journal.jsonl", "a") as journal, tqdm(total=len(jobs), initial=len(jobs) - len(missing), unit="video", disable=not progress) as bar:
+            for row in _map(render, missing, workers):
+                rows[row["id"]] = row
+                journal.write(json.dumps(row) + "\n"); journal.flush(); bar.update()
+        for name, text in texts.items(): _write(folder/name, text)
+        _write(folder/"manifest.csv", pd.DataFrame([rows[id] for id in jobs]).to_csv(index=False))
+        (folder/"journal.jsonl").unlink(missing_ok=True)
     return folder
 
 def render_world(
