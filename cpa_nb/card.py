@@ -53,7 +53,8 @@ def _card_worth(meta:dict[str,Any])->list[str]:
     for name,e in about.get("evaluations", {}).items():
         line = f"- Evaluated on {e['pairs']} pairs of {_code(name)}: {_auc(e['auc'], e['interval'])}"
         fresh = e["reliability"] and cal and e["threshold"] == cal["threshold"]
-        out.append(line + (f"; verdicts {_right(e['reliability'])}." if fresh else "."))
+        whose = "verdicts on these pairs, which set the threshold, flatter:" if e.get("flatters") else "verdicts"
+        out.append(line + (f"; {whose} {_right(e['reliability'])}." if fresh else "."))
     return out
 
 # %% ../nbs/42_card.ipynb #3f4d64a9

@@ -97,7 +97,7 @@ def _complain(e:BaseException)->int:
 
 def run(
     args:Sequence[str]|None=None, # words after `cpa`; None: those of this process
-)->int: # exit code: 0 success, 1 different (verify --exit-code), 2 bad input, 130 interrupted
+)->int: # exit code: 0 success, 1 different and 3 no verdict (verify --exit-code), 2 bad input, 130 interrupted
     "Run one command; anything a user can put right is a sentence on standard error."
     with warnings.catch_warnings():
         warnings.showwarning = _remark # type: ignore[assignment]
@@ -129,6 +129,7 @@ def render(
     """
     from cpa_nb.data.people import render_people
     from cpa_nb.data.synthetic import render_world
+    if preset not in (sizes := ("tiny", "small", "full", "people")): raise ValueError(f"render: need --preset {', '.join(sizes)}; got {preset!r}")
     if preset == "people":
         if not (folder := os.environ.get("CPA_DATA")): raise ValueError("render: PRECOG is not in the package; set CPA_DATA to the folder that holds precog/")
         world = render_people(out, Path(folder)/"precog", None, seed, workers=workers, progress=not quiet)
@@ -213,8 +214,10 @@ def train(
 
     from cpa_nb.backbones import trunk_file
     from cpa_nb.model import recommended
-    from cpa_nb.training import TrainConfig
+    from cpa_nb.training import TrainConfig, usable_device
     from cpa_nb.learning import learn
+    usable_device(device)
+    if out.exists() and not out.is_dir(): raise ValueError(f"train: need a folder for --out; got the file {out}; choose another name")
     file = trunk_file(backbone, weights)
     data = _own_videos(folder, backbone, file, fine_tune, size, frames, seed, skip_bad, workers=workers, progress=not quiet)
     cfg, loop = replace(recommended, backbone=backbone), TrainConfig(steps=steps, seed=seed)
@@ -236,6 +239,7 @@ def verdict_text(
         times = (f"{clock(r[f'start_{x}']):>7} - {clock(r[f'end_{x}']):>7}" for x in "ab")
         lines.append(f"{r['step']:>4}   {'   '.join(times)}   {percent(r['agreement']):>5}  {'#'*round(20*r['agreement'])}".rstrip())
         if remark := step_remark(r): remarks.append(f"step {r['step']}: {remark}")
+    lines += ["", "distance: smaller is more alike; match: the share of a step's moments whose closest look-alike lies in the same step of the other recording"]
     notes = [f"warning: {w}" for w in v.warnings]
     return "\n".join(lines + [""]*bool(remarks) + remarks + [""]*bool(notes) + notes)
 
@@ -248,7 +252,7 @@ def verify(
     report:Annotated[Path|None, typer.Option(help="Write a page for people, in one file: the verdict and the steps of both side by side.")]=None,
     frames:Annotated[str, typer.Option(help="Frames in the report: show, blur or none.")]="show",
     steps:Annotated[int|None, typer.Option(help="How many steps to show; the verdict does not depend on it.", callback=_at_least(1))]=None,
-    exit_code:Annotated[bool, typer.Option("--exit-code", help="Exit with 1 for \"different\", by the threshold alone, also when undecided.")]=False,
+    exit_code:Annotated[bool, typer.Option("--exit-code", help="Exit with 1 for \"different\" (by the threshold alone, also when undecided), with 3 where there is no verdict.")]=False,
     as_json:Json=False, # for programs
 )->None:
     """Do two recordings show the same steps in the same order?
@@ -265,7 +269,7 @@ def verify(
     v = compare(a, b, checkpoint, steps)
     if report: pair_page(v.view, report, frames)
     _say(v.to_dict() | dict(report=report and str(report)), verdict_text(v) + (f"\nreport      {report}" if report else ""), as_json)
-    if exit_code and v.verdict == "different": raise typer.Exit(1)
+    if exit_code and v.verdict != "same": raise typer.Exit(1 if v.verdict == "different" else 3)
 
 # %% ../nbs/60_cli.ipynb #095d6f04
 def _as_seen(ckpt:Any, checkpoint:Path, folder:Path, split:str, skip_bad:bool)->Any:
@@ -274,7 +278,7 @@ def _as_seen(ckpt:Any, checkpoint:Path, folder:Path, split:str, skip_bad:bool)->
     from cpa_nb.data.sv import read_sv
     from cpa_nb.learning import as_features
     data = read_sv(folder, size=ckpt.frame_shape[:2]) if len(ckpt.frame_shape) == 3 else read_sv(folder, "features")
-    if split not in data.pairs: raise ValueError(f"evaluate: need a split of {folder}; got {split!r}; it has {', '.join(data.pairs)}")
+    if split not in (has := [s for s in data.pairs if s != "train"]): raise ValueError(f"evaluate: need --split {' or '.join(has)} of {folder}; got {split!r}")
     trunk, watched = trunk_of(ckpt.system), "val" if "val" in data.pairs else "train"
     if trunk is None: return data
     return as_features(data, trunk, checkpoint/"features", ckpt.cfg.n_frames, (split, watched), skip_bad=skip_bad)
@@ -303,10 +307,11 @@ def evaluate(
     data = _as_seen(ckpt, checkpoint, folder, split, skip_bad)
     pairs, signs = evaluate_pairs(ckpt.system, data, split, skip_bad=skip_bad), collapse_check(ckpt.system, data)
     row = auc_table(pairs, ["own"]).drop(columns="method").iloc[0]
-    worth = note_evaluation(checkpoint, f"{data.name}, {split}", pairs, row, signs)
+    known = split != "test" and data.name == ckpt.about.get("data")
+    worth = note_evaluation(checkpoint, f"{data.name}, {split}", pairs, row, signs, known)
     for reason in collapse_reasons(signs, ckpt.about.get("steps", 0)): warnings.warn(f"the model shows a collapse: {reason}", stacklevel=1)
     if out: pairs.rename(columns={"own": "distance"}).to_csv(out, index=False)
-    kinds, said = "\n".join(f"  {k:<10} {row[k]:.3f}" for k in row.index[3:]), _worth(worth) if worth else "none: this checkpoint has no threshold"
+    kinds, said = "\n".join(f"  {k:<10} {row[k]:.3f}" for k in row.index[3:]), _worth(worth) + (" (of the data that set the threshold, which flatters)" if known else "") if worth else "none: this checkpoint has no threshold"
     text = f"{len(pairs)} pairs\nAUC {row.auc:.3f}  {_between(row.low, row.high)}\n{kinds}\nverdicts    {said}"
     _say(dict(pairs=len(pairs), **row.to_dict(), reliability=worth, collapse=signs), text, as_json)
 
@@ -341,13 +346,20 @@ def table(
 )->None:
     """Print a table of the book; what has no record is run.
 
+    Rows without a record are named, and trained first.
+
     Example: cpa table rendered --methods recommended,bag --seeds 1
     """
-    from cpa_nb.experiments import run_rows, sv_tables
+    from cpa_nb.experiments import missing_rows, run_rows, sv_tables
+    from cpa_nb.training import usable_device
+    usable_device(device)
     if which not in sv_tables: raise ValueError(f"table: need one of {', '.join(sv_tables)}; got {which!r}")
     if not all(s.strip().isdigit() for s in seeds.split(",") if seeds): raise ValueError(f"table: need whole numbers in --seeds, as in 1,2,3; got {seeds!r}")
     folder = os.environ.get("CPA_DATA")
     numbers = [int(s) for s in seeds.split(",")] if seeds else None
+    if new := missing_rows(which, methods.split(",") if methods else None, numbers, results):
+        print(f"{len(new)} rows have no record in {results} and are trained first, minutes to hours (Ctrl-C stops, the same command goes on): "
+              f"{', '.join(f'{r.method} {r.seed}' for r in new)}", file=sys.stderr)
     records = run_rows(which, methods.split(",") if methods else None, numbers, work, results, Path(folder)/"precog" if folder else None, device, not quiet)
     rows = sv_tables[which].show(records)
     _say(dict(table=rows.to_dict("records")), rows.round(1).to_string(index=False), as_json)

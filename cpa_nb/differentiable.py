@@ -212,30 +212,39 @@ def _free_first(
 
 _starts = dict(ctc=_as_is, paper=_free_first) # name of a start -> what it makes of log W
 
-def align_log_prob_torch(
-    logW_btk:Tensor, # LOG of the frame-to-step matrices (B,T,K), perhaps padded
-    start:str="ctc", # boundary: "ctc" D(t,1)=W_t1 D(t-1,1), "paper" D(t,1)=1
-    lengths:Any=None, # (B,) valid frames, at least K; all if None
-)->Tensor: # (B,) log P(S|F), -inf where no alignment is possible (paper, Eq. 6-9)
-    "Log probability that the frames run through all steps in order, with the posterior as gradient."
+def _checked(
+    name:str, # function that speaks in the error
+    logW_btk:Tensor, # log W (B,T,K)
+    lengths:Any, # (B,) valid frames, all if None
+)->tuple[Tensor,Tensor]: # log W in float64, 0 at padding (B,T,K); which frames are there (B,T)
+    "Refuse what cannot be aligned."
     if logW_btk.ndim != 3 or not logW_btk.numel():
-        raise ValueError(f"align_log_prob_torch: need a batch of log W (B,T,K); got shape {tuple(logW_btk.shape)}; add a batch axis")
-    if start not in _starts: raise ValueError(f"align_log_prob_torch: start must be one of {sorted(_starts)}; got {start!r}")
+        raise ValueError(f"{name}: need a batch of log W (B,T,K); got shape {tuple(logW_btk.shape)}; add a batch axis")
     B, T, K = logW_btk.shape
-    lengths_b = _lengths("align_log_prob_torch", lengths, B, T, logW_btk.device)
+    lengths_b = _lengths(name, lengths, B, T, logW_btk.device)
     least = int(lengths_b.min())
-    if least < K: raise ValueError(f"align_log_prob_torch: need at least as many frames as steps; got {least} frames, K={K}; lower K or sample more frames")
+    if least < K: raise ValueError(f"{name}: need at least as many frames as steps; got {least} frames, K={K}; lower K or sample more frames")
     alive_bt = _inside(lengths_b, T)
     L_btk = logW_btk.masked_fill(~alive_bt[..., None], 0.).double()
     if bool(L_btk.isnan().any()):
-        raise ValueError(f"align_log_prob_torch: log W must hold no NaN; got {int(L_btk.isnan().sum())}; look for frames with empty features")
+        raise ValueError(f"{name}: log W must hold no NaN; got {int(L_btk.isnan().sum())}; look for frames with empty features")
+    return L_btk, alive_bt
+
+def align_log_prob_torch(
+    logW_btk:Tensor, # LOG of the frame-to-step matrices (B,T,K), perhaps padded
+    start:str="paper", # boundary: "paper" D(t,1)=1, "ctc" D(t,1)=W_t1 D(t-1,1)
+    lengths:Any=None, # (B,) valid frames, at least K; all if None
+)->Tensor: # (B,) log P(S|F), -inf where no alignment is possible (paper, Eq. 6-9)
+    "Log probability that the frames run through all steps in order, with the posterior as gradient."
+    if start not in _starts: raise ValueError(f"align_log_prob_torch: start must be one of {sorted(_starts)}; got {start!r}")
+    L_btk, alive_bt = _checked("align_log_prob_torch", logW_btk, lengths)
     return _AlignLogProb.apply(_starts[start](L_btk), alive_bt).to(logW_btk.dtype)
 
 # %% ../nbs/08_differentiable.ipynb #68296e78
 def alignment_distance_torch(
     logW12_btk:Tensor, # log W, frames of the first videos against steps of the second (B,T,K)
     logW21_buk:Tensor, # log W, frames of the second against steps of the first (B,U,K)
-    start:str="ctc", # boundary, as in `align_log_prob_torch`
+    start:str="paper", # boundary, as in `align_log_prob_torch`
     len1:Any=None, # (B,) valid frames of the first videos, all if None
     len2:Any=None, # (B,) of the second
 )->Tensor: # (B,) d_align, with gradient (paper, Eq. 10)
@@ -251,10 +260,7 @@ def frame_surprise_torch(
     lengths:Any=None, # (B,) valid frames, at least K; all if None
 )->Tensor: # (B,T) float64, nats; 0 at padding, inf where no alignment is possible; no gradient (ours)
     "Expected cost of each frame under the posterior of start `ctc`."
-    align_log_prob_torch(logW_btk.detach(), "ctc", lengths) # refuses what cannot be aligned
-    B, T, _ = logW_btk.shape
-    alive_bt = _inside(_lengths("frame_surprise_torch", lengths, B, T, logW_btk.device), T)
-    L_btk = logW_btk.detach().masked_fill(~alive_bt[..., None], 0.).double()
+    L_btk, alive_bt = _checked("frame_surprise_torch", logW_btk.detach(), lengths)
     D_btk = _forward_table(L_btk, alive_bt)
     total_b11 = D_btk[:, -1:, -1:]
     G_btk = (D_btk + _backward_table(L_btk, alive_bt) - total_b11).exp()

@@ -6,7 +6,7 @@
 __all__ = ['Builder', 'ladder', 'methods', 'untrained', 'sv_rows', 'ladder_rows', 'sv_tables', 'SVConfig', 'rival', 'cpa',
            'zero_shot_row', 'lite0_row', 'tuned_row', 'load_data', 'record_path', 'read_record', 'mined_steps',
            'mining_gain', 'sv', 'PrintedDistance', 'own_distances', 'read_records', 'sv_table', 'kind_table',
-           'ladder_table', 'SVTable', 'gain_rows', 'mining_rows', 'run_rows', 'validation_rows']
+           'ladder_table', 'SVTable', 'gain_rows', 'mining_rows', 'missing_rows', 'run_rows', 'validation_rows']
 
 # %% ../nbs/40_experiments.ipynb #4ba5c484
 import json
@@ -46,7 +46,7 @@ class SVConfig:
     data:str = "small" # a preset of the rendered world, "precog" or "people"
     seed:int = 0 # of the world (or the choice of people), the initial weights and the batches
     steps:int = 800 # optimiser steps (ours; the paper does not say)
-    lr:float = 1e-3 # of Adam (ours)
+    lr:float = 1e-3 # of AdamW (ours)
 
 # %% ../nbs/40_experiments.ipynb #35d4a0d5
 Builder = Callable[[tuple[int,...],int,int], System]
@@ -160,7 +160,7 @@ def _environment()->dict[str,Any]:
     "What a number may depend on besides its configuration."
     where = Path(__file__).parent if "__file__" in globals() else Path()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=where).stdout.strip()
-    return dict(commit=commit, python=platform.python_version(), machine=platform.machine(), threads=torch.get_num_threads(),
+    return dict(commit=commit or "unknown", python=platform.python_version(), machine=platform.machine(), threads=torch.get_num_threads(),
                 versions={p: version(p) for p in ("torch", "numpy", "numba", "av")})
 
 # %% ../nbs/40_experiments.ipynb #4c7fe32f
@@ -206,6 +206,12 @@ def mining_gain(
     draws = bootstrap_means(gain, ["accuracy", "boundary_f1"], n)
     return {k: dict(value=float(gain[k].mean()), draws=draws[k].round(4).tolist()) for k in draws}
 
+def _identity(system:System)->dict[str,Any]:
+    "What a system is, apart from its weights: a state of training is taken up, and a record understood, by it."
+    choices = asdict(system.distance.cfg) if hasattr(system.distance, "cfg") else {}
+    about = dict(distance=type(system.distance).__name__, config=choices, weights=system.weights, scale=round(system.log_contrast.exp().item(), 3))
+    return json.loads(json.dumps(about)) # as it is read back
+
 def _sizes(data:SVSet)->dict[str,Any]:
     "Which data a number is about."
     counts = {f"{s}_videos": len(t) for s,t in data.splits.items()}
@@ -229,13 +235,13 @@ def sv(
     system = methods[cfg.method](data.frame_shape, len(data.classes), cfg.seed).to(usable_device(device))
     data, sizes = _through_trunk(system, data, None if cfg.steps else "test", work, progress), _sizes(data)
     before, train = mined_steps(system, data), TrainConfig(steps=max(cfg.steps, 1), steps_per_epoch=100, lr=cfg.lr, seed=cfg.seed)
-    folder = Path(work)/"training"/f"{cfg.data}-{cfg.method}-s{cfg.seed}"
-    history = fit_validated(system, data, train, folder, device=device, progress=progress, about=dict(method=cfg.method)) if cfg.steps else pd.DataFrame()
+    folder, model = Path(work)/"training"/f"{cfg.data}-{cfg.method}-s{cfg.seed}", _identity(system)
+    history = fit_validated(system, data, train, folder, device=device, progress=progress, about=model | dict(data=sizes["digest"])) if cfg.steps else pd.DataFrame()
     distances = own_distances(system) | rival_distances()
     for d in distances.values(): d.to(next(system.parameters()).device)
     pairs = evaluate_pairs(system, data, "test", distances)
     shuffled = evaluate_pairs(system, replace(data, source=ShuffledSource(data.source)), "test", {"shuffled": system.distance})
-    record = dict(config=asdict(cfg), data=sizes, distances=_summary(pairs, list(distances)) | _summary(shuffled, ["shuffled"]),
+    record = dict(config=asdict(cfg), model=model, data=sizes, distances=_summary(pairs, list(distances)) | _summary(shuffled, ["shuffled"]),
                   mining=dict(before=before, after=mined_steps(system, data), gain=mining_gain(system, data)),
                   history=history.round(4).to_dict("list"),
                   seconds=round(time.perf_counter() - start, 1), device=device, **_environment())
@@ -276,11 +282,15 @@ def read_records(
     wanted = None if seeds is None else set(seeds)
     return [r for r in records if wanted is None or r["config"]["seed"] in wanted]
 
+def _shuffled(draws:list[float], seed:int)->np.ndarray:
+    "Draws in an order of their world's own, the same for all its rows: the worlds were resampled by one seed, which would tie draw i of one to draw i of another."
+    return np.random.default_rng([seed, 31]).permutation(draws)
+
 def _mean(records:list[dict[str,Any]], name:str, kind:str|None=None)->tuple[float,np.ndarray]:
-    "AUC and resampled AUCs, averaged over seeds: worlds are independent, so draw i of one may stand beside draw i of another."
-    some = [r["distances"][name] for r in records]
-    pick = [(d["auc"], d["draws"]) if kind is None else (d["kinds"][kind], d["kind_draws"][kind]) for d in some]
-    return float(np.mean([value for value,_ in pick])), np.mean([draws for _,draws in pick], 0)
+    "AUC and resampled AUCs, averaged over seeds: worlds are independent, so any draw of one may stand beside any draw of another."
+    some = [(r["distances"][name], r["config"]["seed"]) for r in records]
+    pick = [(d["auc"], d["draws"], s) if kind is None else (d["kinds"][kind], d["kind_draws"][kind], s) for d,s in some]
+    return float(np.mean([value for value,_,_ in pick])), np.mean([_shuffled(draws, s) for _,draws,s in pick], 0)
 
 def _difference(some:dict[int,Any], name:str, base:dict[int,Any], base_name:str, kind:str|None=None)->dict[str,float]:
     "Difference to the reference on the seeds that both have, with its paired interval; NaN where they share none."
@@ -337,10 +347,11 @@ sv_rows = (("CPA, recommended", "recommended", "own"), ("CPA, recommended, by Eq
            ("bag of frames", "bag", "own"), ("CPA, recommended, frames shuffled", "recommended", "shuffled"),
            ("DTW, frames shuffled", "dtw", "shuffled"), ("CPA, recommended, on features of photographs", "lite0", "own"),
            ("the same, network tuned", "tuned", "own"),
-           ("features of photographs, untrained", "zero-shot", "own"), ("DTW on features of photographs, untrained", "zero-shot", "DTW"),
+           ("features of photographs, untrained", "zero-shot", "own"),
+           ("features of photographs, untrained, by Eq. 10", "zero-shot", "Eq. 10"), ("DTW on features of photographs, untrained", "zero-shot", "DTW"),
            ("Drop-DTW on features of photographs, untrained", "zero-shot", "Drop-DTW"))
 
-ladder_rows = (("CPA, as printed", "paper", "own"), ("32 frames in place of 16", "frames", "own"), ("cosine, learned scale", "cosine", "own"),
+ladder_rows = (("CPA, as printed", "paper", "own"), ("32 frames in place of 16, 26 steps of 13", "frames", "own"), ("cosine, learned scale", "cosine", "own"),
                ("block score, start, step feature", "rules", "own"), ("K = 22 in place of 26", "fault", "Eq. 10"),
                ("runs of bad frames weigh more", "fault", "own"), ("a way out for foreign frames", "recommended", "own"))
 
@@ -368,10 +379,10 @@ def gain_rows(
     method:str="recommended", # whose features
 )->pd.DataFrame: # accuracy, boundary_f1: gain in points over uniform cuts, with interval
     "By how much the steps people are shown beat uniform cuts after training, averaged over seeds."
-    some = [r["mining"]["gain"] for r in records if r["config"]["method"] == method and r["mining"].get("gain")]
+    some = [(r["mining"]["gain"], r["config"]["seed"]) for r in records if r["config"]["method"] == method and r["mining"].get("gain")]
     names = ("accuracy", "boundary_f1") if some else ()
-    ends = {k: np.nanquantile(np.mean([g[k]["draws"] for g in some], 0), [.025, .975]) for k in names}
-    value = {k: np.mean([g[k]["value"] for g in some]) for k in names}
+    ends = {k: np.nanquantile(np.mean([_shuffled(g[k]["draws"], s) for g,s in some], 0), [.025, .975]) for k in names}
+    value = {k: np.mean([g[k]["value"] for g,_ in some]) for k in names}
     return pd.DataFrame([dict(measure=k, seeds=len(some), gain=100*value[k], low=100*ends[k][0], high=100*ends[k][1]) for k in names])
 
 def mining_rows(
@@ -390,6 +401,23 @@ def mining_rows(
     return pd.DataFrame(out)
 
 # %% ../nbs/40_experiments.ipynb #de4a2230
+def _rows(which:str, methods_:Iterable[str]|None, seeds:Iterable[int]|None)->list[SVConfig]:
+    "The rows of a table, seed by seed."
+    table = sv_tables[which]
+    wanted = [str(m) for m in (table.methods if methods_ is None else methods_)]
+    unknown = [m for m in wanted if m not in methods]
+    if unknown: raise ValueError(f"run_rows: need methods of {', '.join(methods)}; got {unknown[0]!r}")
+    return [SVConfig(m, table.data, s, 0 if m in untrained else table.steps) for s in (table.seeds if seeds is None else seeds) for m in wanted]
+
+def missing_rows(
+    which:str, # a name in `sv_tables`
+    methods_:Iterable[str]|None, # of `methods`; None: those of the table
+    seeds:Iterable[int]|None, # None: those of the book
+    results:Path, # records
+)->list[SVConfig]: # rows without a record
+    "What `run_rows` would have to train."
+    return [r for r in _rows(which, methods_, seeds) if not record_path(results, r).exists()]
+
 def run_rows(
     which:str, # a name in `sv_tables`
     methods_:Iterable[str]|None, # of `methods`; None: those of the table
@@ -401,15 +429,12 @@ def run_rows(
     progress:bool=True, # bars
 )->list[dict[str,Any]]: # all records of these seeds
     "Run the rows of a table that have no record yet; the data of a seed are read once for all its methods."
-    table = sv_tables[which]
-    wanted = [str(m) for m in (table.methods if methods_ is None else methods_)]
-    unknown = [m for m in wanted if m not in methods]
-    if unknown: raise ValueError(f"run_rows: need methods of {', '.join(methods)}; got {unknown[0]!r}")
-    seeds = list(table.seeds if seeds is None else seeds)
+    rows, table = _rows(which, methods_, seeds), sv_tables[which]
+    seeds = list(dict.fromkeys(r.seed for r in rows))
     for seed in seeds:
-        rows = [SVConfig(m, table.data, seed, 0 if m in untrained else table.steps) for m in wanted]
-        loaded = None if all(record_path(results, r).exists() for r in rows) else load_data(rows[0], work, precog, progress)
-        for row in rows: sv(row, work, results, precog, loaded, device, progress)
+        some = [r for r in rows if r.seed == seed]
+        loaded = None if all(record_path(results, r).exists() for r in some) else load_data(some[0], work, precog, progress)
+        for row in some: sv(row, work, results, precog, loaded, device, progress)
     return read_records(results, table.data, seeds)
 
 # %% ../nbs/40_experiments.ipynb #0c4c149f

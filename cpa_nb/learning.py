@@ -75,9 +75,9 @@ def probability_same(
 
 # %% ../nbs/43_learning.ipynb #2136d4fe
 def reliability(
-    distance:np.ndarray, # (P,) of pairs that neither trained nor calibrated
+    distance:np.ndarray, # (P,) of pairs that neither trained nor calibrated; on those that calibrated it flatters
     same:np.ndarray, # (P,) bool, both kinds
-    cal:Calibration, # fitted elsewhere
+    cal:Calibration, # of a checkpoint
 )->dict[str,float]: # same_right, different_right (shares on their side of the threshold), brier (0..1; both kinds weigh alike)
     "What verdict and probability are worth on fresh pairs."
     distance, same = np.asarray(distance, float), np.asarray(same, bool)
@@ -218,7 +218,8 @@ def with_calibration(
     pairs = validation_distances(ckpt, data) if measured is None else measured
     whose = "procedures it was trained on, other videos" if set(pairs.label_a) & set(data.classes) else "procedures it was not trained on"
     cal = fit_calibration(pairs.own.to_numpy(), pairs.same.to_numpy(), f"{len(pairs)} validation pairs of {data.name} ({whose})")
-    return ckpt._replace(calibration=cal, about={**ckpt.about, "reliability": reliability(pairs.own, pairs.same, cal)})
+    use = ckpt.about.get("validation", "set the limit of the domain") + " and the threshold"
+    return ckpt._replace(calibration=cal, about={**ckpt.about, "reliability": reliability(pairs.own, pairs.same, cal), "validation": use})
 
 def with_domain(
     ckpt:Checkpoint, # trained
@@ -250,12 +251,13 @@ def training_facts(
 
 def validation_facts(
     pairs:pd.DataFrame, # of `validation_distances`
+    train:TrainConfig, # the loop, in which they may have chosen the epoch
 )->dict[str,Any]: # for `about`, as JSON
     "What the validation pairs say of a model, and what else they were used for."
     row = auc_table(pairs, ["own"], n=400).iloc[0]
     interval = [float(row.low), float(row.high)] if np.isfinite(row.low) else None
     return dict(validation_pairs=len(pairs), validation_auc=float(row.auc), validation_interval=interval,
-                validation="set the threshold and the limit of the domain")
+                validation=("chose the epoch and " if train.patience else "") + "set the limit of the domain")
 
 def as_features(
     data:SVSet, # videos or pictures
@@ -275,9 +277,13 @@ def _tell_cost(system:System, data:SVSet, train:TrainConfig, T:int, device:str)-
     "Take one step with a copy, and say how long all of them will take."
     trial = copy.deepcopy(system).to(usable_device(device)).train()
     batch = pair_batches(data, T, train.batch, train.seed)(0)
-    start = perf_counter()
-    torch.stack(list(trial.losses(Batch(*(x.to(device) for x in batch))).values())).sum().backward()
-    s = perf_counter() - start
+    def once()->float:
+        start = perf_counter()
+        torch.stack(list(trial.losses(Batch(*(x.to(device) for x in batch))).values())).sum().backward()
+        if device != "cpu": torch.cuda.synchronize()
+        return perf_counter() - start
+    if device != "cpu": once()                                               # a GPU's first step compiles
+    s = once()
     warnings.warn(f"a step of fine-tuning takes {s:.1f} s here, {train.steps} steps about {s*train.steps/3600:.1f} hours; "
                   "without fine-tuning each frame goes through the backbone once", stacklevel=4)
 
@@ -306,8 +312,9 @@ def learn(
         seen = as_features(data, trunk.to(usable_device(device)), folder/"features", cfg.n_frames, workers=workers, progress=progress, skip_bad=skip_bad)
     system = build_cpa(cfg, shape, len(seen.classes), train.seed, file)
     ckpt = _trained(seen, folder, Checkpoint(system, cfg, seen.classes, shape, None, None, {}), train, device, progress, tune)
+    if (finished := _finished(folder, ckpt.system)) is not None: return finished
     measured = validation_distances(ckpt, seen) if can_validate(seen) else None
-    if measured is not None: ckpt = ckpt._replace(about=ckpt.about | validation_facts(measured))
+    if measured is not None: ckpt = ckpt._replace(about=ckpt.about | validation_facts(measured, train))
     save_checkpoint(folder, ckpt := with_domain(ckpt, seen, data.source)) # before the calibration, which may refuse: a model that was trained is kept
     if measured is None: return ckpt
     try: save_checkpoint(folder, ckpt := with_calibration(ckpt, seen, measured))
@@ -315,9 +322,16 @@ def learn(
         warnings.warn(f"the model is saved in {folder}, without a threshold ({e}); `cpa calibrate` can set one from pairs that you judge", stacklevel=2)
     return ckpt
 
+def _finished(folder:Path, system:System)->Checkpoint|None:
+    "The checkpoint of a former call that ended with these weights and a threshold, with all that was added to it since."
+    try: old = load_checkpoint(folder)
+    except (ValueError, OSError): return None
+    a, b = old.system.state_dict(), system.state_dict()
+    return old if old.calibration and a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a) else None
+
 def _trained(data:SVSet, folder:Path, ckpt:Checkpoint, train:TrainConfig, device:str, progress:bool, tune:bool)->Checkpoint:
     "Train the system of a checkpoint and write down how."
-    system, trunk, what = ckpt.system, trunk_of(ckpt.system), dict[str,Any](config=asdict(ckpt.cfg), classes=ckpt.classes)
+    system, trunk, what = ckpt.system, trunk_of(ckpt.system), dict[str,Any](config=asdict(ckpt.cfg), classes=ckpt.classes, lists=data.list_digest())
     if trunk: what |= dict(trunk=trunk.key(), tuned=tune)
     if trunk and tune:
         trunk.tune()

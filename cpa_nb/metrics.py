@@ -156,7 +156,7 @@ def _interval(
     draws:np.ndarray, # (R,) the statistic on the resamples, NaN where undefined
     level:float, # share of the draws inside
 )->Interval: # percentile interval (ours)
-    "Value with its percentile interval; refuses where one resample in ten or more has no AUC."
+    "Value with its percentile interval; refuses where more than one resample in ten has no AUC."
     if not 0 < level < 1: raise ValueError(f"{func}: need 0 < level < 1; got {level}; 0.95 is usual")
     good = draws[np.isfinite(draws)]
     if len(good) < .9 * len(draws):

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['step_features', 'paper', 'recommended', 'scores', 'loss_terms', 'mean_step', 'centre_step', 'random_step',
            'CPAConfig', 'check_weights', 'check_config', 'block_score', 'Pair', 'CPADistance', 'Encoder', 'Network',
-           'Batch', 'task_loss', 'step_loss', 'align_loss', 'all_pairs', 'contrast_loss', 'System', 'build_cpa']
+           'Batch', 'task_loss', 'step_loss', 'align_loss', 'every_pair', 'contrast_loss', 'System', 'build_cpa']
 
 # %% ../nbs/21_model.ipynb #121cadc2
 from collections.abc import Callable
@@ -102,7 +102,7 @@ def check_config(
     if not 1 <= cfg.n_steps <= cfg.n_frames: raise ValueError(f"CPAConfig: need 1 <= n_steps <= n_frames; got {cfg.n_steps} and {cfg.n_frames}; lower n_steps")
     if cfg.dim < 1: raise ValueError(f"CPAConfig: need dim >= 1; got {cfg.dim}; 64 is usual")
     if not (isfinite(cfg.prior) and cfg.prior >= 0): raise ValueError(f"CPAConfig: need a finite prior >= 0; got {cfg.prior}; 0 for none, 0.3 is usual")
-    if not (isfinite(cfg.scale) and cfg.scale > 0): raise ValueError(f"CPAConfig: need a finite scale > 0; got {cfg.scale}; 30 is usual")
+    if not 0 < cfg.scale <= 50: raise ValueError(f"CPAConfig: need scale > 0 and at most 50, beyond which it does not grow; got {cfg.scale}; 30 is usual")
     if cfg.nothing is not None and not isfinite(cfg.nothing): raise ValueError(f"CPAConfig: need a finite nothing, or None; got {cfg.nothing}; 0.8 is usual")
     if not isfinite(cfg.nothing_verdict): raise ValueError(f"CPAConfig: need a finite nothing_verdict; got {cfg.nothing_verdict}; 0.9 is usual")
     check_weights(cfg.weights)
@@ -245,7 +245,7 @@ def align_loss(
     "Distance of the positive pairs, Eq. 12."
     return distance_b.mean()
 
-def all_pairs(
+def every_pair(
     F1_btd:Tensor, # (B,T,d)
     F2_btd:Tensor, # (B,T,d)
 )->tuple[Tensor,Tensor]: # each (B*B,T,d): pair i*B+j is (i,j)
@@ -304,7 +304,7 @@ class System(nn.Module):
         out:dict[str,Tensor] = {}
         if weight["task"]: out["task"] = task_loss(self.net, F1, F2, batch.y)
         if any(self.weights[1:]):
-            distance, mined = self.measure(*(all_pairs(F1, F2) if weight["contrast"] else (F1, F2)))
+            distance, mined = self.measure(*(every_pair(F1, F2) if weight["contrast"] else (F1, F2)))
             own = slice(None, None, B + 1 if weight["contrast"] else 1)
             if mined is not None: out["step"] = step_loss(mined[own])
             if weight["align"]: out["align"] = align_loss(distance[own])

@@ -145,8 +145,11 @@ def verdict_sentence(
     k = int(np.nanargmin(agreement))
     row, n = view.steps.to_dict("records")[k], int((agreement >= agrees).sum())
     at = f"step {row['step']} ({clock(row['start_a'])} to {clock(row['end_a'])} in A, {clock(row['start_b'])} to {clock(row['end_b'])} in B)"
-    look = f"Look first at {at}, which matches least." if n < len(agreement) else f"The least like each other are {at}."
-    return f"{said[headline(view)[0]]} {n} of {len(agreement)} steps match. {look}"
+    look = f" Look first at {at}, which matches least." if n < len(agreement) else f" The least like each other are {at}."
+    if agreement.max() - agreement.min() < 1e-9: look = ""
+    odd = {"same": n < len(agreement)/2, "different": n == len(agreement)}.get(headline(view)[0], False)
+    trust = " The steps below say otherwise; they are coarse guesses, the verdict rests on finer stretches: believe it rather than them." if odd else ""
+    return f"{said[headline(view)[0]]} {n} of {len(agreement)} steps match.{look}{trust}"
 
 # %% ../nbs/45_report.ipynb #7c8c27ed
 def data_uri(
@@ -495,7 +498,7 @@ against one, no answer by itself.</p>
 {% else %}<div class="gauge">{{ gauge }}</div>
 <p class="soft">The distance is the model’s measure of how unlike the two recordings are; it has no unit. At the limit “same” and “different” are equally
 likely.{% if v.basis %} It comes from pairs of recordings whose answer was known: {{ v.basis }}.{% endif %}</p>{% endif %}
-{% for w in v.warnings %}<p class="warn"><b>Note:</b> {{ w }}.</p>{% endfor %}
+{% for w in v.warnings %}<p class="warn"><b>Note:</b> {{ w|replace("`", "") }}.</p>{% endfor %}
 <h3>Step by step</h3>
 <p>Each recording, however long, is a bar, cut into {{ rows|length }} steps with nobody saying what the steps are. A band joins a step of A to the same step
 in B.
@@ -519,7 +522,7 @@ style="width:{{ 0 if r.agreement != r.agreement else (100 * r.agreement)|round(1
 <p class="soft">Match: the share of a step’s moments whose closest look-alike in the other video lies in the same step there. Below {{ agrees|percent }} a
 step does not match.</p>
 <h3>What this page tells, and what not</h3>
-<ul><li>It tells whether two recordings show the same steps in the same order, judged by how they look. It does not tell whether a step was done well, safely
+<ul><li>It {{ "compares" if v.verdict == "uncalibrated" else "tells whether" }} two recordings{{ "" if v.verdict == "uncalibrated" else " show the same steps in the same order" }}, judged by how they look. It does not tell whether a step was done well, safely
 or correctly,
 nor which of the two is right.</li>
 {% if v.verdict != "uncalibrated" %}<li>The probability holds for recordings like those that the limit comes from, if same and different are equally likely
@@ -527,7 +530,7 @@ beforehand.
 It is no proof in a single case.</li>{% endif %}
 <li>The steps are guesses, less certain than the verdict: cuts may be early or late, and the number of steps was set, not found. Recordings of the same steps
 often have
-one that does not match. Take a mark as a hint where to look, and look at the recordings there.</li></ul>
+one or two that do not match. Take a mark as a hint where to look, and look at the recordings there.</li></ul>
 <details><summary>For the curious: what the comparison saw</summary><div class="trio">
 <figure>{{ matrix }}<figcaption>Every moment of A (downward) against every moment of B (to the right): the stronger the tone, the more alike they look. The
 same steps in the same order make
@@ -575,7 +578,8 @@ def _write_page(
     path = Path(path)
     if not path.parent.is_dir(): raise ValueError(f"page: need an existing folder; got {path.parent}; create it first")
     text = _page_html.render(title=title, css=Markup(_css), body=Markup(body))  # made before anything is written
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try: handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    except OSError as e: raise OSError(f"page: need to write {path}; got {e.strerror}; choose another folder") from None
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as out: out.write(text)
         os.chmod(temporary, 0o644)

@@ -166,12 +166,16 @@ def _swing(part:Path, path:Path)->None:
     with open(part, "rb") as f: os.fsync(f.fileno())
     os.replace(part, path)
 
+def _beside(path:Path)->Path:
+    "Where a file is written before it gets its name; no other process writes there."
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
 def write_text(
     path:Path, # where
     text:str, # what
 )->None: # atomic
     "Write a text file through a file beside it."
-    part = path.with_name(f".{path.name}.part")
+    part = _beside(path)
     part.write_text(text, encoding="utf-8")
     _swing(part, path)
 
@@ -188,21 +192,22 @@ def save_state(
     tensors:dict[str,Tensor], # weights and optimiser state
     meta:dict[str,Any], # everything else, as JSON; "step" numbers the file
 )->None: # a reader sees the old state or the new one, never a mixture
-    "Write `<name>-<step>.safetensors`, then swing `<name>.json` to it, then remove the former."
+    "Write `<name>-<step>-<digest>.safetensors`, then swing `<name>.json` to it, then remove the former."
     folder.mkdir(parents=True, exist_ok=True)
-    file = f"{name}-{meta.get('step', 0):07d}.safetensors"
-    part = folder/f".{file}.part"
+    stem = f"{name}-{meta.get('step', 0):07d}"
+    part = _beside(folder/stem)
     try: save_file({k: v.detach().cpu().contiguous() for k,v in tensors.items()}, part)
-    except SafetensorError as e: raise OSError(f"save_state: need room for {folder/file}; got {e}; make room; what was saved is kept") from None
+    except SafetensorError as e: raise OSError(f"save_state: need room for {folder/stem}; got {e}; make room; what was saved is kept") from None
     digest = hashlib.sha256(part.read_bytes()).hexdigest()
+    file = f"{stem}-{digest[:8]}.safetensors" # another state of the same step has another name
     _swing(part, folder/file)
     write_json(folder/f"{name}.json", dict(meta, version=1, weights=file, sha256=digest))
     _sweep(folder, name, file)
 
 def _sweep(folder:Path, name:str, keep:str)->None:
-    "Remove states that no pointer names any more."
-    for old in folder.glob(f"{name}-*.safetensors"):
-        if old.name != keep: old.unlink()
+    "Remove states that no pointer names any more, and what a killed run left half written."
+    for old in [*folder.glob(f"{name}-*.safetensors"), *folder.glob(".*.part")]:
+        if old.name != keep: old.unlink(missing_ok=True)
 
 # %% ../nbs/31_training.ipynb #08e8c3be
 def load_state(
@@ -244,7 +249,7 @@ def _unpack(tensors:dict[str,Tensor], model:nn.Module, opt:torch.optim.Optimizer
     opt.load_state_dict(dict(state=state, param_groups=opt.state_dict()["param_groups"]))
     for p,s in opt.state.items():
         for k,v in s.items():
-            if v.shape == p.shape: s[k] = torch.empty_like(p).copy_(v)
+            if k != "step" and v.shape == p.shape: s[k] = torch.empty_like(p).copy_(v)
 
 # %% ../nbs/31_training.ipynb #b647f2cf
 def train_epoch(
@@ -279,16 +284,18 @@ def _resume(folder:Path, model:nn.Module, opt:torch.optim.Optimizer, run:dict[st
     "Load the last state if there is one; the rows of its history."
     if not (folder/"last.json").exists(): return []
     tensors, meta = load_state(folder)
-    other = {k: v for k,v in meta["train"].items() if v != run["train"].get(k)}
-    if other:
-        now = {k: run["train"].get(k) for k in other}
-        raise ValueError(f"fit: need the settings that {folder} was trained with, {other}; got {now}; choose another folder or the same settings")
-    if meta["model"] != run["model"]:
-        raise ValueError(f"fit: need the model that {folder} was trained with, {meta['model']}; got {run['model']}; choose another folder or the same model")
+    settings = {k: v for k,v in meta["train"].items() if v != run["train"].get(k)}
+    if settings:
+        now = {k: run["train"].get(k) for k in settings}
+        raise ValueError(f"fit: need the settings that {folder} was trained with, {settings}; got {now}; choose another folder or the same settings")
+    changed = sorted(k for k in meta["model"] | run["model"] if meta["model"].get(k) != run["model"].get(k))
+    if changed:
+        then, now = ({k: x["model"].get(k) for k in changed} for x in (meta, run))
+        raise ValueError(f"fit: need the model and the lists that {folder} was trained with, {then}; got {now}; choose another folder, or the same model and lists")
     if meta["data"] != run["data"]:
         raise ValueError(f"fit: need the data that {folder} was trained with; got another first batch; choose another folder or the same data")
-    changed = [f"{k} {meta[k]} before, {run[k]} now" for k in ("device", "threads", "torch") if meta[k] != run[k]]
-    if changed: warnings.warn(f"fit: {', '.join(changed)}: the result may differ in the last bits from an uninterrupted run", stacklevel=3)
+    other = [f"{k} {meta[k]} before, {run[k]} now" for k in ("device", "threads", "torch") if meta[k] != run[k]]
+    if other: warnings.warn(f"fit: {', '.join(other)}: the result may differ in the last bits from an uninterrupted run", stacklevel=3)
     _unpack(tensors, model, opt)
     _sweep(folder, "last", meta["weights"])
     if (folder/"best.json").exists(): _sweep(folder, "best", load_state(folder, "best")[1]["weights"])
@@ -315,7 +322,8 @@ def usable_device(
     device:str, # "cpu" or "cuda"
 )->str: # the same
     "The device, if this machine has it."
-    if device != "cpu" and not (device.partition(":")[0] == "cuda" and torch.cuda.is_available()):
+    kind, _, number = device.partition(":")
+    if device != "cpu" and not (kind == "cuda" and torch.cuda.is_available() and (number or "0").isdigit() and int(number or 0) < torch.cuda.device_count()):
         raise ValueError(f"fit: need cpu, or cuda where PyTorch finds a GPU; got {device!r}; train on cpu")
     return device
 

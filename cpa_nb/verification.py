@@ -24,12 +24,12 @@ from .backbones import Centred, TrunkEncoder, load_trunk, to_clips, trunk_file
 from .data.sv import settle_bad
 from .data.video import VideoError, frame_times, read_features, read_frames, test_indices
 from .differentiable import relational_matrix_torch
-from .evaluation import collapse_reasons, shown_logits
+from .evaluation import collapse_reasons, shown_logits, shown_score
 from .learning import Calibration, Checkpoint, amend_checkpoint, description, domain_distance, exact_distances
 from .learning import fit_calibration, load_checkpoint, probability_same, reliability
 from .model import CPAConfig, CPADistance, System, recommended
 from .report import PairView, agrees, undecided
-from .step_mining import harmonic_score, mine_steps, size_prior
+from .step_mining import mine_steps
 
 # %% ../nbs/46_verification.ipynb #c9512c37
 class Clip(NamedTuple):
@@ -72,7 +72,7 @@ def shown_steps(
     n_steps:int, # K that people are shown, coarser than the verdict's
 )->tuple[np.ndarray,np.ndarray]: # cuts of both videos (K+1,)
     "Steps for people: the harmonic score with a size prior."
-    mined = mine_steps(M_tu, n_steps, score=size_prior(harmonic_score, .3))
+    mined = mine_steps(M_tu, n_steps, score=shown_score)
     return mined.bounds1, mined.bounds2
 
 def _nearest(M_tu:np.ndarray)->np.ndarray:
@@ -161,13 +161,18 @@ def _far(clip:Clip, F_rtd:Tensor, ckpt:Checkpoint)->list[str]:
     x = clip.frames_rt[1].astype(np.float32)
     if x.ndim == 4 and np.abs(np.diff(x, axis=0)).mean() < .5: return [f"nothing moves in {clip.name}: there are no steps to compare"]
     if ckpt.domain is None or (far := domain_distance(description(F_rtd[1], clip.frames_rt[1]), ckpt.domain)) <= ckpt.domain.far: return []
-    return [f"{clip.name} looks unlike the videos this model was trained on ({ckpt.about.get('data', 'unknown')}; "
-            f"{far:.1f} against at most {ckpt.domain.far:.1f}): "
-            "no probability can be given"]
+    return [f"{clip.name} looks unlike the videos this model was trained on ({ckpt.about.get('data', 'unknown')}): no probability can be given "
+            f"(how unlike: {far:.1f}, its own videos at most {ckpt.domain.far:.1f})"]
 
 def _strange(clips:list[Clip], features:list[Tensor], ckpt:Checkpoint)->list[str]:
     "Reasons to give no probability at all."
     return [w for c,F in zip(clips, features, strict=True) for w in _far(c, F, ckpt)]
+
+def _reason(clips:list[Clip], ckpt:Checkpoint)->list[str]:
+    "What a reader has to know before all else."
+    out = ["both recordings are one file"] if clips[0].name == clips[1].name else []
+    none = "this checkpoint has no calibration: the distance has no threshold; run `cpa calibrate`"
+    return out if ckpt.calibration else [*out, ckpt.about.get("uncalibrated", none)]
 
 def _doubts(clips:list[Clip], ckpt:Checkpoint)->list[str]:
     "Reasons to doubt a verdict, beside recordings that are far from the model's own."
@@ -175,9 +180,7 @@ def _doubts(clips:list[Clip], ckpt:Checkpoint)->list[str]:
     out = [f"{c.name} is so short that {n} different frames stand for {T}" for c in clips if (n := len(np.unique(c.times_t))) < T]
     out += [f"the model shows a collapse: {w}" for w in collapse_reasons(ckpt.about.get("collapse", {}), ckpt.about.get("steps", 0))]
     cal, (short, long) = ckpt.calibration, sorted(c.duration for c in clips)
-    if cal is None: out.append(ckpt.about.get("uncalibrated", "this checkpoint has no calibration: the distance has no threshold; run `cpa calibrate`"))
-    elif cal.n_pairs < 20: out.append(f"threshold and probability rest on {cal.n_pairs} pairs only")
-    if clips[0].name == clips[1].name: out.append("both recordings are one file")
+    if cal is not None and cal.n_pairs < 20: out.append(f"threshold and probability rest on {cal.n_pairs} pairs only")
     if long > 4*short: out.append(f"one recording is {long/max(short, 1e-9):.1f} times as long as the other")
     return out
 
@@ -204,7 +207,7 @@ def _explain(clips:list[Clip], F:list[Tensor], distance:float, ckpt:Checkpoint, 
     M, N = (relational_matrix_torch(x, y, logits=shown_logits)[0].numpy() for x,y in ((F1, F2), (F2, F1)))
     one, two, steps = _step_table(.5*(M + N.T), M, N, clips, n_steps)
     strange = _strange(clips, F, ckpt)
-    warn = strange + _doubts(clips, ckpt)
+    warn = list(dict.fromkeys(_reason(clips, ckpt) + strange + _doubts(clips, ckpt)))
     prob = probability_same(distance, cal) if cal and not strange else None
     verdict = "uncalibrated" if prob is None or cal is None else "same" if distance <= cal.threshold else "different"
     frames = [c.frames_rt[1] if c.frames_rt.ndim == 5 else None for c in clips]
@@ -246,17 +249,18 @@ def read_pairs_csv(
 )->pd.DataFrame: # a, b as paths, same as bool
     "Pairs named by a person; every bad row is refused by its line."
     path = Path(path)
-    if not path.is_file(): raise ValueError(f"calibrate: {path} is not there; give a CSV file with columns a, b, same")
+    if not path.is_file(): raise ValueError(f"calibrate: {path} is {'no file' if path.exists() else 'not there'}; give a CSV file with columns a, b, same")
     try: table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True, skip_blank_lines=False).fillna("")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as e:
         raise ValueError(f"calibrate: {path} is no CSV table ({e}); its first line must be a,b,same") from None
     if not {"a", "b", "same"} <= set(table.columns): raise ValueError(f"calibrate: {path} needs columns a, b, same; it has {', '.join(table.columns)}")
     seen: dict[frozenset, int] = {}
     table = table[(table != "").any(axis=1)]
+    if not len(table): raise ValueError(f"calibrate: {path} has no pairs; write a line such as monday.mp4,tuesday.mp4,1 for each that you judged")
     for line,row in zip(table.index + 2, table.itertuples(), strict=True):
         if row.same not in ("0", "1"): raise ValueError(f"calibrate: {path} line {line}: same must be 1 or 0; got {row.same!r}")
         for p in (row.a, row.b):
-            if not (path.parent/p).is_file(): raise ValueError(f"calibrate: {path} line {line}: {p} is not there; paths are relative to the CSV file")
+            if not (file := path.parent/p).is_file(): raise ValueError(f"calibrate: {path} line {line}: {p} is {'no file' if file.exists() else 'not there'}; paths are relative to the CSV file")
         if row.a == row.b: raise ValueError(f"calibrate: {path} line {line}: need two recordings; got {row.a} twice")
         if (first := seen.setdefault(frozenset((row.a, row.b)), line)) < line:
             raise ValueError(f"calibrate: {path} line {line}: need every pair once; got that of line {first} again; remove one")
@@ -285,9 +289,10 @@ def calibrate_on_files(
 def note_evaluation(
     folder:Path|str, # of the checkpoint
     name:str, # of the data and the split
-    pairs:pd.DataFrame, # columns same and own, of pairs that neither trained nor calibrated
+    pairs:pd.DataFrame, # columns same and own; fresh pairs, or else say that they flatter
     row:Any, # auc, low and high of `auc_table`
     collapse:dict[str,float]|None=None, # `collapse_check` on these data
+    flatters:bool=False, # the pairs set the threshold
 )->dict[str,float]: # `reliability` of the checkpoint's verdicts; empty without a threshold
     "Add an evaluation to the checkpoint's metadata and card."
     meta = json.loads((Path(folder)/"model.json").read_text(encoding="utf-8"))
@@ -295,7 +300,7 @@ def note_evaluation(
     worth = reliability(pairs.own, pairs.same, cal) if cal else {}
     interval = [float(row.low), float(row.high)] if np.isfinite(row.low) else None
     fact = dict(pairs=len(pairs), auc=float(row.auc), interval=interval, threshold=cal.threshold if cal else None, reliability=worth or None,
-                collapse=collapse or None)
+                collapse=collapse or None, flatters=flatters)
     try: amend_checkpoint(folder, dict(evaluations={**meta["about"].get("evaluations", {}), name: fact}))
     except OSError as e: warnings.warn(f"the card of {folder} stays as it was: {e}", stacklevel=2)
     return worth

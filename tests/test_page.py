@@ -130,7 +130,7 @@ def test_one_mind_with_the_terminal(pages):
 
 def test_the_heading_is_the_verdict(pages):
     want = {"same": ("Same steps, same order", False, 0), "different": ("Not the same steps in the same order", False, 1),
-            "undecided": ("Undecided", True, 1), "uncalibrated": ("No verdict", False, 0)}
+            "undecided": ("Undecided", True, 1), "uncalibrated": ("No verdict", False, 3)}
     for verdict, (heading, undecided, code) in want.items():
         text, terminal, told, got = pages[f"{verdict}-show-two"]
         assert [words for level, words in Page(text).headings if level == 2] == [heading]

@@ -352,6 +352,11 @@ def _lines(path, who:str):
         try: yield n,where,raw.decode("utf-8")
         except UnicodeDecodeError: raise ValueError(f"{where} need UTF-8; got {raw!r}; save the file as UTF-8") from None
 
+def _identifier(name:str, label:str)->str:
+    "A video as lists call it: without the suffix of a video file, and then under its label where it names no folder."
+    if Path(name).suffix.lower() not in video_suffixes: return name
+    return name[:name.rindex(".")] if "/" in name else f"{label}/{name[:name.rindex('.')]}"
+
 def parse_split(
     path, # text file, one "id label" per line
     labels=None, # labels that may occur; None = any
@@ -364,7 +369,7 @@ def parse_split(
         if len(words) != 2 or not all(words): raise ValueError(f"{where} need 'id label'; got {line!r}; correct the line")
         name,label = words
         if labels is not None and label not in labels: raise ValueError(f"{where} need a known label; got {label!r}; compare with the label bank")
-        if Path(name).suffix.lower() in video_suffixes: name = name[:name.rindex(".")] if "/" in name else f"{label}/{name[:name.rindex('.')]}"
+        name = _identifier(name, label)
         if name in seen: raise ValueError(f"{where} need every video once; got {name!r} again after line {seen[name]}; remove one")
         seen[name] = n
         rows.append((name, label))
@@ -387,7 +392,8 @@ def parse_pairs(
     for n,where,line in _lines(path, "parse_pairs"):
         words = line.split(" ")
         if len(words) != 4 or not all(words): raise ValueError(f"{where} need 'id label id label'; got {line!r}; correct the line")
-        a,label_a,b,label_b = words
+        label_a,label_b = words[1::2]
+        a,b = (_identifier(name, label) for name,label in (words[:2], words[2:]))
         for i,label in ((a, label_a), (b, label_b)):
             if labels is None: continue
             if i not in labels: raise ValueError(f"{where} need a video of the split; got {i!r}; correct one of the files")
@@ -493,6 +499,14 @@ class SVSet:
         for i in sorted({i for t in self.splits.values() for i in t.id}) if self.source else []:
             x = np.ascontiguousarray(self.source.load(i))
             h.update(f"{i} {x.shape} {x.dtype}".encode() + x.tobytes())
+        return h.hexdigest()[:16]
+    def list_digest(self)->str:
+        "Identity of what is trained and validated on: lists, pairs and the length of each video, 16 hexadecimal digits; no picture is read."
+        h = hashlib.sha256()
+        for part in (self.splits, self.pairs):
+            for s in ("train", "val"): h.update(f"{s}\n{part[s].to_csv(index=False) if s in part else None}".encode())
+        lengths = {i: self.source.n_frames(i) for s in ("train", "val") for i in self.splits.get(s, pd.DataFrame(columns=["id"])).id} if self.source else {}
+        h.update(repr(sorted(lengths.items())).encode())
         return h.hexdigest()[:16]
     @property
     def ids(self)->list:
@@ -700,7 +714,7 @@ def _recordings(folder:Path)->tuple:
         except VideoError as e:
             if p.suffix.lower() in video_suffixes: bad.append(e)
             else: others.append(p)
-    if others: warnings.warn(f"{folder.name}: {len(others)} files are no videos in a sub-folder and are left out, such as {others[0].name}", stacklevel=3)
+    if others: warnings.warn(f"{folder.name}: {len(others)} files are left out, such as {others[0].name}: only videos count, each in the sub-folder of its procedure", stacklevel=3)
     return videos,bad
 
 def _held_out(usable:dict, val_fraction:float, rng:np.random.Generator)->set:
@@ -719,7 +733,8 @@ def _usable(ids:list, bad:list, folder:Path)->dict:
     for i in ids: groups[i.rpartition("/")[0]].append(i)
     if len(groups) >= 2 and min(map(len, groups.values())) >= 2: return groups
     raise ValueError(f"read_procedure_folders: need at least 2 procedures, each with 2 videos or more; "
-                     f"got { {k: len(v) for k,v in groups.items()} } in {folder}; add videos or remove the folder")
+                     f"got {', '.join(f'{k} with {len(v)}' for k,v in groups.items()) or 'none'} in {folder}; "
+                     "put the videos of each procedure into a sub-folder of its own")
 
 def read_procedure_folders(
     folder, # one sub-folder per procedure, with its videos
