@@ -37,9 +37,10 @@ def _between(low:float, high:float)->str:
     "An interval, or why there is none."
     return f"[{low:.3f}, {high:.3f}]" if math.isfinite(low) else "(too few videos for an interval)"
 
-def _worth(r:dict[str,float])->str:
-    "What verdicts were worth on these pairs."
-    return f"right on {r['same_right']:.0%} of same and {r['different_right']:.0%} of different pairs; Brier {r['brier']:.3f} (always one half: 0.250)"
+def _worth(r:dict[str,float], flatters:bool=False)->str:
+    "What verdicts were worth on these pairs, which may be those that set the threshold."
+    said = " (of the data that set the threshold, which flatters)" if flatters else ""
+    return f"right on {r['same_right']:.0%} of same and {r['different_right']:.0%} of different pairs; Brier {r['brier']:.3f} (always one half: 0.250){said}"
 
 def _say(result:dict[str,Any], text:str, as_json:bool)->None:
     "Print the object or the text, never both."
@@ -252,7 +253,8 @@ def verify(
     report:Annotated[Path|None, typer.Option(help="Write a page for people, in one file: the verdict and the steps of both side by side.")]=None,
     frames:Annotated[str, typer.Option(help="Frames in the report: show, blur or none.")]="show",
     steps:Annotated[int|None, typer.Option(help="How many steps to show; the verdict does not depend on it.", callback=_at_least(1))]=None,
-    exit_code:Annotated[bool, typer.Option("--exit-code", help="Exit with 1 for \"different\" (by the threshold alone, also when undecided), with 3 where there is no verdict.")]=False,
+    exit_code:Annotated[bool, typer.Option("--exit-code", help="Exit with 1 for \"different\" (by the threshold alone, also when undecided), "
+                                           "with 3 where there is no verdict.")]=False,
     as_json:Json=False, # for programs
 )->None:
     """Do two recordings show the same steps in the same order?
@@ -311,7 +313,7 @@ def evaluate(
     worth = note_evaluation(checkpoint, f"{data.name}, {split}", pairs, row, signs, known)
     for reason in collapse_reasons(signs, ckpt.about.get("steps", 0)): warnings.warn(f"the model shows a collapse: {reason}", stacklevel=1)
     if out: pairs.rename(columns={"own": "distance"}).to_csv(out, index=False)
-    kinds, said = "\n".join(f"  {k:<10} {row[k]:.3f}" for k in row.index[3:]), _worth(worth) + (" (of the data that set the threshold, which flatters)" if known else "") if worth else "none: this checkpoint has no threshold"
+    kinds, said = "\n".join(f"  {k:<10} {row[k]:.3f}" for k in row.index[3:]), _worth(worth, known) if worth else "none: this checkpoint has no threshold"
     text = f"{len(pairs)} pairs\nAUC {row.auc:.3f}  {_between(row.low, row.high)}\n{kinds}\nverdicts    {said}"
     _say(dict(pairs=len(pairs), **row.to_dict(), reliability=worth, collapse=signs), text, as_json)
 

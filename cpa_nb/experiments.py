@@ -236,15 +236,14 @@ def sv(
     data, sizes = _through_trunk(system, data, None if cfg.steps else "test", work, progress), _sizes(data)
     before, train = mined_steps(system, data), TrainConfig(steps=max(cfg.steps, 1), steps_per_epoch=100, lr=cfg.lr, seed=cfg.seed)
     folder, model = Path(work)/"training"/f"{cfg.data}-{cfg.method}-s{cfg.seed}", _identity(system)
-    history = fit_validated(system, data, train, folder, device=device, progress=progress, about=model | dict(data=sizes["digest"])) if cfg.steps else pd.DataFrame()
-    distances = own_distances(system) | rival_distances()
-    for d in distances.values(): d.to(next(system.parameters()).device)
+    about, history = model | dict(data=sizes["digest"]), pd.DataFrame()
+    if cfg.steps: history = fit_validated(system, data, train, folder, device=device, progress=progress, about=about)
+    distances = {name: d.to(usable_device(device)) for name,d in (own_distances(system) | rival_distances()).items()}
     pairs = evaluate_pairs(system, data, "test", distances)
     shuffled = evaluate_pairs(system, replace(data, source=ShuffledSource(data.source)), "test", {"shuffled": system.distance})
     record = dict(config=asdict(cfg), model=model, data=sizes, distances=_summary(pairs, list(distances)) | _summary(shuffled, ["shuffled"]),
                   mining=dict(before=before, after=mined_steps(system, data), gain=mining_gain(system, data)),
-                  history=history.round(4).to_dict("list"),
-                  seconds=round(time.perf_counter() - start, 1), device=device, **_environment())
+                  history=history.round(4).to_dict("list"), seconds=round(time.perf_counter() - start, 1), device=device, **_environment())
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, record)
     return record
@@ -283,7 +282,7 @@ def read_records(
     return [r for r in records if wanted is None or r["config"]["seed"] in wanted]
 
 def _shuffled(draws:list[float], seed:int)->np.ndarray:
-    "Draws in an order of their world's own, the same for all its rows: the worlds were resampled by one seed, which would tie draw i of one to draw i of another."
+    "Draws in an order of their world's own, the same for all its rows: one seed resampled all worlds, which would tie draw i of one to that of another."
     return np.random.default_rng([seed, 31]).permutation(draws)
 
 def _mean(records:list[dict[str,Any]], name:str, kind:str|None=None)->tuple[float,np.ndarray]:

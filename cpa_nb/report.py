@@ -522,7 +522,8 @@ style="width:{{ 0 if r.agreement != r.agreement else (100 * r.agreement)|round(1
 <p class="soft">Match: the share of a step’s moments whose closest look-alike in the other video lies in the same step there. Below {{ agrees|percent }} a
 step does not match.</p>
 <h3>What this page tells, and what not</h3>
-<ul><li>It {{ "compares" if v.verdict == "uncalibrated" else "tells whether" }} two recordings{{ "" if v.verdict == "uncalibrated" else " show the same steps in the same order" }}, judged by how they look. It does not tell whether a step was done well, safely
+<ul><li>It {{ "compares two recordings" if v.verdict == "uncalibrated" else "tells whether two recordings show the same steps in the same order"
+}}, judged by how they look. It does not tell whether a step was done well, safely
 or correctly,
 nor which of the two is right.</li>
 {% if v.verdict != "uncalibrated" %}<li>The probability holds for recordings like those that the limit comes from, if same and different are equally likely

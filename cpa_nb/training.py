@@ -291,7 +291,8 @@ def _resume(folder:Path, model:nn.Module, opt:torch.optim.Optimizer, run:dict[st
     changed = sorted(k for k in meta["model"] | run["model"] if meta["model"].get(k) != run["model"].get(k))
     if changed:
         then, now = ({k: x["model"].get(k) for k in changed} for x in (meta, run))
-        raise ValueError(f"fit: need the model and the lists that {folder} was trained with, {then}; got {now}; choose another folder, or the same model and lists")
+        raise ValueError(f"fit: need the model and the lists that {folder} was trained with, {then}; got {now}; "
+                         "choose another folder, or the same model and lists")
     if meta["data"] != run["data"]:
         raise ValueError(f"fit: need the data that {folder} was trained with; got another first batch; choose another folder or the same data")
     other = [f"{k} {meta[k]} before, {run[k]} now" for k in ("device", "threads", "torch") if meta[k] != run[k]]

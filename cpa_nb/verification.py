@@ -260,7 +260,8 @@ def read_pairs_csv(
     for line,row in zip(table.index + 2, table.itertuples(), strict=True):
         if row.same not in ("0", "1"): raise ValueError(f"calibrate: {path} line {line}: same must be 1 or 0; got {row.same!r}")
         for p in (row.a, row.b):
-            if not (file := path.parent/p).is_file(): raise ValueError(f"calibrate: {path} line {line}: {p} is {'no file' if file.exists() else 'not there'}; paths are relative to the CSV file")
+            lacks = None if (file := path.parent/p).is_file() else "no file" if file.exists() else "not there"
+            if lacks: raise ValueError(f"calibrate: {path} line {line}: {p} is {lacks}; paths are relative to the CSV file")
         if row.a == row.b: raise ValueError(f"calibrate: {path} line {line}: need two recordings; got {row.a} twice")
         if (first := seen.setdefault(frozenset((row.a, row.b)), line)) < line:
             raise ValueError(f"calibrate: {path} line {line}: need every pair once; got that of line {first} again; remove one")

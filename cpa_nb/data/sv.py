@@ -714,7 +714,8 @@ def _recordings(folder:Path)->tuple:
         except VideoError as e:
             if p.suffix.lower() in video_suffixes: bad.append(e)
             else: others.append(p)
-    if others: warnings.warn(f"{folder.name}: {len(others)} files are left out, such as {others[0].name}: only videos count, each in the sub-folder of its procedure", stacklevel=3)
+    if others: warnings.warn(f"{folder.name}: {len(others)} files are left out, such as {others[0].name}: "
+                             "only videos count, each in the sub-folder of its procedure", stacklevel=3)
     return videos,bad
 
 def _held_out(usable:dict, val_fraction:float, rng:np.random.Generator)->set:
