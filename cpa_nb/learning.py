@@ -303,14 +303,14 @@ def learn(
     skip_bad:bool=False, # leave videos out that turn out unreadable then
 )->Checkpoint: # saved in `folder`
     "Train on the weak labels, calibrate on validation pairs, remember the domain, save."
-    folder, file = Path(folder), trunk_file(cfg.backbone, weights) if len(data.frame_shape) == 3 else None
+    folder, file = Path(folder), trunk_file(cfg.backbone, weights) if len(shape := data.frame_shape) == 3 else None
     if tune and file is None: raise ValueError(f"learn: need a pretrained backbone to tune; got {cfg.backbone}; the small one learns anyway")
     seen = data
     if file and not tune:
-        trunk:Any = trunk_of(encoder_for(data.frame_shape, cfg.dim, cfg.backbone, file))
+        trunk:Any = trunk_of(encoder_for(shape, cfg.dim, cfg.backbone, file))
         seen = as_features(data, trunk.to(usable_device(device)), folder/"features", cfg.n_frames, workers=workers, progress=progress, skip_bad=skip_bad)
-    system = build_cpa(cfg, data.frame_shape, len(seen.classes), train.seed, file)
-    ckpt = _trained(seen, folder, Checkpoint(system, cfg, seen.classes, data.frame_shape, None, None, {}), train, device, progress, tune)
+    system = build_cpa(cfg, shape, len(seen.classes), train.seed, file)
+    ckpt = _trained(seen, folder, Checkpoint(system, cfg, seen.classes, shape, None, None, {}), train, device, progress, tune)
     if (finished := _finished(folder, ckpt.system)) is not None: return finished
     measured = validation_distances(ckpt, seen) if can_validate(seen) else None
     if measured is not None: ckpt = ckpt._replace(about=ckpt.about | validation_facts(measured, train))
