@@ -197,7 +197,7 @@ def save_state(
     stem = f"{name}-{meta.get('step', 0):07d}"
     part = _beside(folder/stem)
     try: save_file({k: v.detach().cpu().contiguous() for k,v in tensors.items()}, part)
-    except SafetensorError as e: raise OSError(f"save_state: need room for {folder/stem}; got {e}; make room; what was saved is kept") from None
+    except SafetensorError as e: raise OSError(f"save_state: need room for {folder/stem}.safetensors; got {e}; make room; what was saved is kept") from None
     digest = hashlib.sha256(part.read_bytes()).hexdigest()
     file = f"{stem}-{digest[:8]}.safetensors" # another state of the same step has another name
     _swing(part, folder/file)
