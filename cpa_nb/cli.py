@@ -358,10 +358,10 @@ def table(
     if which not in sv_tables: raise ValueError(f"table: need one of {', '.join(sv_tables)}; got {which!r}")
     if not all(s.strip().isdigit() for s in seeds.split(",") if seeds): raise ValueError(f"table: need whole numbers in --seeds, as in 1,2,3; got {seeds!r}")
     folder = os.environ.get("CPA_DATA")
-    numbers = [int(s) for s in seeds.split(",")] if seeds else None
-    if new := missing_rows(which, methods.split(",") if methods else None, numbers, results):
+    names, numbers = methods.split(",") if methods else None, [int(s) for s in seeds.split(",")] if seeds else None
+    if new := missing_rows(which, names, numbers, results):
         print(f"{len(new)} rows have no record in {results} and are trained first, minutes to hours (Ctrl-C stops, the same command goes on): "
               f"{', '.join(f'{r.method} {r.seed}' for r in new)}", file=sys.stderr)
-    records = run_rows(which, methods.split(",") if methods else None, numbers, work, results, Path(folder)/"precog" if folder else None, device, not quiet)
+    records = run_rows(which, names, numbers, work, results, Path(folder)/"precog" if folder else None, device, not quiet)
     rows = sv_tables[which].show(records)
     _say(dict(table=rows.to_dict("records")), rows.round(1).to_string(index=False), as_json)

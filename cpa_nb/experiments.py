@@ -238,7 +238,7 @@ def sv(
     folder, model = Path(work)/"training"/f"{cfg.data}-{cfg.method}-s{cfg.seed}", _identity(system)
     about, history = model | dict(data=sizes["digest"]), pd.DataFrame()
     if cfg.steps: history = fit_validated(system, data, train, folder, device=device, progress=progress, about=about)
-    distances = {name: d.to(usable_device(device)) for name,d in (own_distances(system) | rival_distances()).items()}
+    distances = {name: d.to(device) for name,d in (own_distances(system) | rival_distances()).items()}
     pairs = evaluate_pairs(system, data, "test", distances)
     shuffled = evaluate_pairs(system, replace(data, source=ShuffledSource(data.source)), "test", {"shuffled": system.distance})
     record = dict(config=asdict(cfg), model=model, data=sizes, distances=_summary(pairs, list(distances)) | _summary(shuffled, ["shuffled"]),
