@@ -362,6 +362,6 @@ def table(
     if new := missing_rows(which, names, numbers, results):
         print(f"{len(new)} rows have no record in {results} and are trained first, minutes to hours (Ctrl-C stops, the same command goes on): "
               f"{', '.join(f'{r.method} {r.seed}' for r in new)}", file=sys.stderr)
-    records = run_rows(which, names, numbers, work, results, Path(folder)/"precog" if folder else None, device, not quiet)
+    records = run_rows(which, names, numbers, work, results, Path(folder) if folder else None, device, not quiet)
     rows = sv_tables[which].show(records)
     _say(dict(table=rows.to_dict("records")), rows.round(1).to_string(index=False), as_json)
