@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['paper_columns', 'table1', 'table3', 'table4', 'benches', 'paper_rows', 'lr_grid', 'development', 'Row', 'with_paper',
-           'Bench', 'paper_table', 'rendered_development', 'people_development', 'tune_lr', 'lr_table', 'few_videos',
-           'cost', 'costs', 'Swing', 'swing', 'resampled']
+           'Bench', 'paper_table', 'rendered_development', 'people_development', 'tune_lr', 'lr_rows', 'few_videos',
+           'cost', 'cost_rows', 'Swing', 'swing', 'resampled']
 
 # %% ../nbs/41_tables.ipynb #198513de
 import json
@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from tqdm.auto import tqdm
 
 from .data.sv import ArraySource, SVSet, read_precog
 from .evaluation import encode_videos, fit_validated, pair_distances
@@ -153,12 +154,20 @@ def tune_lr(
     write_json(path, found)
     return found
 
-def lr_table(
-    results:Path, # data/results
-    data:str, # as in `SVConfig`
+def lr_rows(
+    bench:Bench, # its data and budget
+    names:Iterable[str], # of `methods`
+    work:Path, # rendered worlds and states of training
+    results:Path, # choices that are there are read
+    root:Path|None=None, # CPA_DATA
+    progress:bool=True, # bars
 )->pd.DataFrame: # one row a method: AUC x 100 by learning rate, and the chosen one
-    "What the grid said."
-    found = [json.loads(p.read_text()) for p in sorted((Path(results)/"lr").glob(f"{data}-*.json"))]
+    "What the grid says; the methods that it was not asked about are trained first."
+    names, folder = list(names), Path(results)/"lr"
+    lacking = [n for n in names if not (folder/f"{bench.data}-{n}.json").exists()]
+    data = development[bench.data](SVConfig(data=bench.data), work, root, progress) if lacking else None
+    for name in lacking: tune_lr(bench, name, data, work, results, progress=progress)
+    found = [json.loads((folder/f"{bench.data}-{n}.json").read_text()) for n in names]
     return pd.DataFrame([dict(method=f["method"], **{k: 100*v for k,v in f["tried"].items()}, chosen=f["chosen"]) for f in found])
 
 # %% ../nbs/41_tables.ipynb #05b7995b
@@ -199,20 +208,26 @@ def cost(
     step()
     return dict(parameters=sum(p.numel() for p in system.parameters()), pair_ms=pair_ms, step_ms=median(step() for _ in range(3)), step_mb=_peak() - before)
 
-def costs(
+def cost_rows(
     bench:Bench, # whose rows
     names:Iterable[str], # of `methods`
-    data:SVSet, # of the bench
-    results:Path, # written to cost/
-)->dict[str,dict[str,float]]: # method -> what it costs
-    "All methods side by side, in one run, written down."
-    small, found = few_videos(data), {}
-    for name in names:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh: found[name] = fresh.submit(cost, name, small).result()
-    path = Path(results)/"cost"/f"{bench.data}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, dict(methods=found, frame_shape=list(data.frame_shape), classes=len(data.classes), **environment()))
-    return found
+    work:Path, # rendered worlds
+    results:Path, # written to cost/, and read where it is there
+    root:Path|None=None, # CPA_DATA
+    progress:bool=True, # bars
+)->pd.DataFrame: # one row a method
+    "All methods side by side, in one run, written down; a run that lacks one of them is made anew for all."
+    path, names = Path(results)/"cost"/f"{bench.data}.json", list(names)
+    found = json.loads(path.read_text())["methods"] if path.exists() else {}
+    if set(names) - set(found):
+        names = list(dict.fromkeys([*found, *names]))
+        data = load_data(SVConfig(data=bench.data, seed=bench.seeds[0]), work, root, progress)
+        small, found = few_videos(data), {}
+        for name in tqdm(names, unit="method", disable=not progress):
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh: found[name] = fresh.submit(cost, name, small).result()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, dict(methods=found, frame_shape=list(data.frame_shape), classes=len(data.classes), **environment()))
+    return pd.DataFrame([dict(method=n, **found[n]) for n in names])
 
 # %% ../nbs/41_tables.ipynb #923b9dec
 class Swing(NamedTuple):
