@@ -70,7 +70,7 @@ def pair_distances(
     both_orders:bool=True, # mean of d(a,b) and d(b,a): the verdict does not depend on the order of the arguments
     chunk:int=256, # pairs at once
 )->np.ndarray: # (P,) float64 (ours; the published code measures one order)
-    "Distance of each pair: mean over clips, and over both orders."
+    "Distance of each pair: mean over clips, or distance of the mean clip where it has `average_clips`; and over both orders."
     lacking = sorted({*pairs.a, *pairs.b} - features.keys())
     if lacking or not len(pairs):
         raise ValueError(f"pair_distances: need pairs, and features of their videos; got {len(pairs)} pairs, {len(lacking)} videos without; encode them")
@@ -79,6 +79,7 @@ def pair_distances(
     for i in range(0, len(pairs), chunk):
         some = pairs.iloc[i:i + chunk]
         A, B = (torch.stack([features[id] for id in some[c]]) for c in ("a", "b"))
+        if getattr(distance, "average_clips", False): A, B = A.mean(1, keepdim=True), B.mean(1, keepdim=True)
         P, R = A.shape[:2]
         A, B = A.flatten(0, 1), B.flatten(0, 1)
         d = distance(A, B)
@@ -178,11 +179,12 @@ def collapse_signs(
     distance:nn.Module, # of a System
     features:dict[str,Tensor], # id -> (R,T,d); the first of the R clips is looked at
     pairs:pd.DataFrame, # columns a, b: two videos of one procedure
-)->dict[str,float]: # cosine, between, rank; block, even, entropy where the distance mines steps (ours)
+)->dict[str,float]: # cosine where a video has frames, between, rank; block, even, entropy where the distance mines steps (ours)
     "Are all frames alike, has a step swallowed the others, do frames know their step?"
     F_vtd = torch.stack([F[0] for F in features.values()]).double().cpu().numpy()
     F_vtd[np.linalg.norm(F_vtd, axis=-1) == 0] = 1. # frames without any feature are alike
-    out = dict(cosine=float(np.mean([mean_cosine(F) for F in F_vtd])), between=between_cosine(F_vtd), rank=effective_rank(F_vtd.reshape(-1, F_vtd.shape[2])))
+    inside = dict(cosine=float(np.mean([mean_cosine(F) for F in F_vtd]))) if F_vtd.shape[1] > 1 else {} # one vector a video has no second frame
+    out = inside | dict(between=between_cosine(F_vtd), rank=effective_rank(F_vtd.reshape(-1, F_vtd.shape[2])))
     if not hasattr(distance, "pair"): return out
     p = cast(Any, distance.eval()).pair(*(torch.stack([features[id][0] for id in pairs[c]]) for c in ("a", "b")))
     K = p.bounds1.shape[1] - 1
@@ -201,8 +203,9 @@ def collapse_reasons(
     "What has collapsed, what it means, and what to do, in plain words."
     limit, get = collapse_limits, signs.get
     if step < 100: return []
-    if get("cosine", 0.) > limit["cosine"] or get("rank", np.inf) < limit["rank"]:
-        return [f"all frames look nearly alike to it (mean cosine {signs['cosine']:.2f} where 1 is identical, effective rank {signs['rank']:.1f} where 1 is "
+    what, alike = ("frames", signs["cosine"]) if "cosine" in signs else ("videos", get("between", 0.))
+    if alike > limit["cosine"] or get("rank", np.inf) < limit["rank"]:
+        return [f"all {what} look nearly alike to it (mean cosine {alike:.2f} where 1 is identical, effective rank {signs['rank']:.1f} where 1 is "
                 "one direction): it tells no step from another, and its distances and steps mean little; train longer or on more varied videos, and keep a "
                 "loss in which steps or procedures compete, as in the recommended configuration"]
     out = []
