@@ -118,13 +118,14 @@ def otam(
     _check_gamma(lam, "otam")
     return float(_otam_table(C_tu, lam, first_row(lam))[-1,-1])
 
-# %% ../nbs/07_soft_elastic.ipynb #71ea7e6b
+# %% ../nbs/07_soft_elastic.ipynb #9225d191
 def _check_batch(
     C_btu:torch.Tensor, # costs (B,T,U)
     name:str, # function that speaks in the error
 )->None: # raises ValueError for another rank, an empty axis, NaN or infinity
     "Refuse what is not a finite batch of cost matrices."
-    if C_btu.ndim!=3 or 0 in C_btu.shape: raise ValueError(f"{name}: need costs (B,T,U), none empty; got shape {tuple(C_btu.shape)}; stack pairs in the first axis")
+    if C_btu.ndim!=3 or 0 in C_btu.shape:
+        raise ValueError(f"{name}: need costs (B,T,U), none empty; got shape {tuple(C_btu.shape)}; stack pairs in the first axis")
     if not bool(torch.isfinite(C_btu).all()): raise ValueError(f"{name}: costs must be finite; got NaN or infinity; forbid cells by a large cost")
 
 def otam_torch(
@@ -164,7 +165,7 @@ def otam_distance_torch(
     C_btu = cosine_cost_torch(F1_btd, F2_bud)
     return otam_torch(C_btu, lam, first_row)/C_btu.shape[2] + otam_torch(C_btu.mT, lam, first_row)/C_btu.shape[1]
 
-# %% ../nbs/07_soft_elastic.ipynb #d89af1e8
+# %% ../nbs/07_soft_elastic.ipynb #70a79ade
 @njit(cache=True, nogil=True)
 def _soft_drop_cost(
     C_tu:np.ndarray, # costs (T,U)
@@ -176,7 +177,7 @@ def _soft_drop_cost(
 )->float: # D(T,U)
     "The recursion of soft Drop-DTW."
     T, U = C_tu.shape
-    P, D = np.full((T+1, U+1), np.inf), np.full((T+1, U+1), np.inf)
+    P, D = np.full((T+1, U+1), np.inf), np.full((T+1, U+1), np.inf) # D+ and D
     D[0,0] = 0.
     for j in range(U): D[0,j+1] = D[0,j] + drop_u[j]
     for i in range(T):
@@ -185,7 +186,7 @@ def _soft_drop_cost(
             above = np.inf if exclusive else P[i,j+1]
             P[i+1,j+1] = C_tu[i,j] + _least((D[i,j], beside, above), gamma, prob)
             D[i+1,j+1] = _least((P[i+1,j+1], drop_u[j] + D[i+1,j]), gamma, prob)
-    return D[T,U]
+    return float(D[T,U])
 
 def soft_drop_dtw(
     C_tu:np.ndarray, # costs (T,U): every row must be matched, columns may be dropped
@@ -199,19 +200,21 @@ def soft_drop_dtw(
     C_tu = _check_costs(C_tu, 2, "soft_drop_dtw")
     _check_gamma(gamma, "soft_drop_dtw")
     T, U = C_tu.shape
-    if np.shape(drop_u) not in ((), (U,)): raise ValueError(f"soft_drop_dtw: need {U} drop costs or one; got shape {np.shape(drop_u)}; drops go with columns")
+    if np.shape(drop_u) not in ((), (U,)):
+        raise ValueError(f"soft_drop_dtw: need {U} drop costs or one; got shape {np.shape(drop_u)}; drops go with columns")
     if minimum not in (prob_min, soft_min): raise ValueError(f"soft_drop_dtw: need minimum=prob_min or soft_min; got {minimum}; these two have kernels")
     if exclusive and U<T: raise ValueError(f"soft_drop_dtw: exclusive needs U >= T; got {C_tu.shape}; swap the videos or pass exclusive=False")
-    return float(_soft_drop_cost(C_tu, _check_costs(np.array(np.broadcast_to(drop_u, U)), 1, "soft_drop_dtw"), gamma, minimum is prob_min, exclusive, contiguous))
+    drop_u = _check_costs(np.array(np.broadcast_to(drop_u, U)), 1, "soft_drop_dtw")
+    return float(_soft_drop_cost(C_tu, drop_u, gamma, minimum is prob_min, exclusive, contiguous))
 
-# %% ../nbs/07_soft_elastic.ipynb #ef619040
+# %% ../nbs/07_soft_elastic.ipynb #263f7e90
 _far = 1e10 # stands for infinity where gradients must stay finite
 
 def _diagonals(
     C_btu:torch.Tensor, # costs (B,T,U)
     drop_bu:torch.Tensor, # drop costs (B,U)
-)->tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]: # costs and drop costs (K,B,T+1) on diagonals k=1..T+U of the table, and where both exist (K,T+1)
-    "Costs sheared so that a diagonal of the table becomes a row; entry i belongs to table cell (i,k-i)."
+)->tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]: # costs and drop costs (K,B,T+1), and where each exists (K,T+1)
+    "Costs sheared so that diagonal k=1..T+U of the table becomes a row; its entry i belongs to table cell (i,k-i)."
     _, T, U = C_btu.shape
     i, k = torch.arange(T+1, device=C_btu.device), torch.arange(1, T+U+1, device=C_btu.device)
     j = k[:,None] - i
@@ -232,7 +235,8 @@ def soft_drop_dtw_torch(
     "Soft Drop-DTW of many pairs, diagonal by diagonal."
     _check_batch(C_btu, "soft_drop_dtw_torch")
     B, T, U = C_btu.shape
-    if tuple(drop.shape) not in ((B,), (B,U)): raise ValueError(f"soft_drop_dtw_torch: need drop costs of shape {(B,)} or {(B,U)}; got {tuple(drop.shape)}; repeat a single one")
+    if tuple(drop.shape) not in ((B,), (B,U)):
+        raise ValueError(f"soft_drop_dtw_torch: need drop costs of shape {(B,)} or {(B,U)}; got {tuple(drop.shape)}; repeat a single one")
     if exclusive and U<T: raise ValueError(f"soft_drop_dtw_torch: exclusive needs U >= T; got {(T,U)}; pass exclusive=False")
     far = C_btu.new_full((B,T+1), _far)
     shift = lambda x: torch.cat([far[:,:1], x[:,:-1]], 1)
@@ -269,7 +273,7 @@ def soft_drop_dtw_distance_torch(
     one, two = (soft_drop_dtw_torch(C, x, gamma, minimum)/x.shape[1] for C,x in (costs(F1_btd, F2_bud, keep), costs(F2_bud, F1_btd, keep)))
     return (one + two)/2
 
-# %% ../nbs/07_soft_elastic.ipynb #9fe0870c
+# %% ../nbs/07_soft_elastic.ipynb #ef705e3f
 @njit(cache=True)
 def _double_tables(
     C_tu:np.ndarray, # costs (T,U)
@@ -307,24 +311,24 @@ def _double_trace(
 )->np.ndarray: # (L,2) matched cells of a cheapest chain, perhaps none
     "Walk back from the end until rows or columns are used up; on a tie match before drop, and diagonal first."
     i, j = D.shape[1]-1, D.shape[2]-1
-    path, n, state = np.empty((i+j, 2), np.int64), 0, D[:,i,j].argmin()
+    path, n, state = np.empty((i+j, 2), np.int64), 0, int(D[:,i,j].argmin())
     while i>0 and j>0:
         up, left = D[:,i-1,j], D[:,i,j-1]
         if state==0:
             path[n,0], path[n,1] = i-1, j-1
             n += 1
             options = np.array([D[:,i-1,j-1].min(), up[0], left[0], up[2]+gap, left[1]+gap])
-            k = options.argmin()
-            if k==0: i, j, state = i-1, j-1, D[:,i-1,j-1].argmin()
+            k = int(options.argmin())
+            if k==0: i, j, state = i-1, j-1, int(D[:,i-1,j-1].argmin())
             elif k==1 or k==3: i, state = i-1, k-1
             else: j, state = j-1, (k-2)//2
-        elif state==1: j, state = j-1, left[:2].argmin()
+        elif state==1: j, state = j-1, int(left[:2].argmin())
         elif state==2: i, state = i-1, 0 if up[0]<=up[2] else 2
-        elif drop_u[j-1]+min(left[2], left[3])<=drop_t[i-1]+min(up[1], up[3]): j, state = j-1, 2+left[2:].argmin()
+        elif drop_u[j-1]+min(left[2], left[3])<=drop_t[i-1]+min(up[1], up[3]): j, state = j-1, 2+int(left[2:].argmin())
         else: i, state = i-1, 1 if up[1]<=up[3] else 3
     return path[:n][::-1].copy()
 
-# %% ../nbs/07_soft_elastic.ipynb #689f7d3f
+# %% ../nbs/07_soft_elastic.ipynb #ebdd221e
 def two_sided_drop_dtw(
     C_tu:np.ndarray, # costs (T,U)
     drop_t:np.ndarray|float, # cost of dropping each row (T,), or one for all
@@ -335,13 +339,14 @@ def two_sided_drop_dtw(
     C_tu = _check_costs(C_tu, 2, "two_sided_drop_dtw")
     prices = []
     for drop, n, axis in zip((drop_t, drop_u), C_tu.shape, ("row", "column"), strict=True):
-        if np.shape(drop) not in ((), (n,)): raise ValueError(f"two_sided_drop_dtw: need {n} {axis} drop costs or one; got shape {np.shape(drop)}; rows come first")
+        if np.shape(drop) not in ((), (n,)):
+            raise ValueError(f"two_sided_drop_dtw: need {n} {axis} drop costs or one; got shape {np.shape(drop)}; rows come first")
         prices.append(_check_costs(np.array(np.broadcast_to(drop, n)), 1, "two_sided_drop_dtw"))
     gap = np.inf if contiguous else 0.
     D = _double_tables(C_tu, *prices, gap)
     return ElasticPath(float(D[:,-1,-1].min()), _double_trace(D, *prices, gap))
 
-# %% ../nbs/07_soft_elastic.ipynb #f68d84cd
+# %% ../nbs/07_soft_elastic.ipynb #6a8c2301
 @njit(cache=True, nogil=True)
 def _double_many(
     C_btu:np.ndarray, # costs (B,T,U)
@@ -365,12 +370,14 @@ def two_sided_drop_dtw_torch(
     _check_batch(C_btu, "two_sided_drop_dtw_torch")
     B, T, U = C_btu.shape
     for drop, n in ((drop1,T), (drop2,U)):
-        if tuple(drop.shape) not in ((B,), (B,n)): raise ValueError(f"two_sided_drop_dtw_torch: need drop costs of shape {(B,)} or {(B,n)}; got {tuple(drop.shape)}; rows come first")
+        if tuple(drop.shape) not in ((B,), (B,n)):
+            raise ValueError(f"two_sided_drop_dtw_torch: need drop costs of shape {(B,)} or {(B,n)}; got {tuple(drop.shape)}; rows come first")
     drop_bt, drop_bu = drop1.reshape(B,-1).expand(B,T), drop2.reshape(B,-1).expand(B,U)
     on_btu = np.zeros((B,T,U), np.bool_)
     _spread(_double_many, (*(np.ascontiguousarray(_array(x), dtype=np.float64) for x in (C_btu, drop_bt, drop_bu)), on_btu), (np.inf if contiguous else 0.,))
     on = torch.from_numpy(on_btu).to(C_btu.device)
-    return sum(torch.where(used, x, 0.).flatten(1).sum(1) for used, x in ((on, C_btu), (~on.any(2), drop_bt), (~on.any(1), drop_bu)))
+    matched, rows, columns = (torch.where(used, x, 0.).flatten(1).sum(1) for used, x in ((on, C_btu), (~on.any(2), drop_bt), (~on.any(1), drop_bu)))
+    return matched + rows + columns
 
 # %% ../nbs/07_soft_elastic.ipynb #e53a9d73
 def two_sided_drop_dtw_distance(

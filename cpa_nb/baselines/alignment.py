@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..elastic import cosine_cost_torch
 from ..soft_elastic import hard_row, otam_distance_torch, prob_min_torch, soft_drop_dtw_distance_torch, two_sided_drop_dtw_distance_torch
 
-# %% ../../nbs/24_alignment_rivals.ipynb #8d43b5b3
+# %% ../../nbs/24_alignment_rivals.ipynb #7a681c11
 def _check_pair(
     F1_btd:Tensor, # features (B,T,d)
     F2_bud:Tensor, # features (B,U,d)
@@ -21,9 +21,10 @@ def _check_pair(
     dim:int|None=None, # width it was built for, any if None
 )->None: # raises ValueError where the two do not make pairs
     "Refuse what are not two batches of sequences of the same width."
-    if F1_btd.ndim!=3 or F2_bud.ndim!=3 or len(F1_btd)!=len(F2_bud) or F1_btd.shape[2]!=F2_bud.shape[2] or 0 in (*F1_btd.shape, *F2_bud.shape):
-        raise ValueError(f"{name}: need features (B,T,d) and (B,U,d), none empty; got {tuple(F1_btd.shape)} and {tuple(F2_bud.shape)}; stack pairs in the first axis")
-    if dim is not None and F1_btd.shape[2]!=dim: raise ValueError(f"{name}: need features of width {dim}; got {F1_btd.shape[2]}; build it for the width of the features")
+    one, two = tuple(F1_btd.shape), tuple(F2_bud.shape)
+    if len(one)!=3 or len(two)!=3 or one[::2]!=two[::2] or 0 in one+two:
+        raise ValueError(f"{name}: need features (B,T,d) and (B,U,d), none empty; got {one} and {two}; stack pairs in the first axis")
+    if dim not in (None, one[2]): raise ValueError(f"{name}: need features of width {dim}; got {one[2]}; build it for the width of the features")
 
 class OTAMDistance(nn.Module):
     "Ordered temporal alignment, both ways (chapter 07)."
@@ -77,7 +78,7 @@ class TAPPanDistance(nn.Module):
         C_btu = cosine_cost_torch(F1_btd, F2_bud)
         return ((self.alignment(F1_btd, F2_bud)*C_btu).sum((1,2)) + (self.alignment(F2_bud, F1_btd)*C_btu.mT).sum((1,2)))/2
 
-# %% ../../nbs/24_alignment_rivals.ipynb #7febdba4
+# %% ../../nbs/24_alignment_rivals.ipynb #f543f436
 class TAPSuDistance(nn.Module):
     "Temporal alignment prediction of Su and Wen 2022: a convolution corrects the distances of all frames before a softmax."
     def __init__(self,
@@ -85,7 +86,8 @@ class TAPSuDistance(nn.Module):
     ):
         super().__init__()
         if channels<1: raise ValueError(f"TAPSuDistance: need at least one channel; got {channels}; 64 is the public code's")
-        self.net = nn.Sequential(nn.Conv2d(2, channels, 5, padding=2), nn.ReLU(), nn.Conv2d(channels, channels, 5, padding=2), nn.ReLU(), nn.Conv2d(channels, 1, 3, padding=1))
+        first, second, last = nn.Conv2d(2, channels, 5, padding=2), nn.Conv2d(channels, channels, 5, padding=2), nn.Conv2d(channels, 1, 3, padding=1)
+        self.net = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), last)
 
     def alignment(self,
         D_btu:Tensor, # Euclidean distances of all frames (B,T,U)
@@ -149,9 +151,10 @@ class TwoSidedDropDTWDistance(nn.Module):
         _check_pair(F1_btd, F2_bud, "TwoSidedDropDTWDistance")
         return two_sided_drop_dtw_distance_torch(F1_btd, F2_bud, self.keep)
 
-# %% ../../nbs/24_alignment_rivals.ipynb #fdf3f943
+# %% ../../nbs/24_alignment_rivals.ipynb #e3d99c89
 def alignment_rivals(
     dim:int, # width of the features
 )->dict[str,nn.Module]: # name -> distance of feature sequences; the two TAPs have parameters of their own to be trained
     "The alignment methods of Table 1 beside those of chapter 22, as they are usually set."
-    return {"OTAM": OTAMDistance(), "TAP (Pan)": TAPPanDistance(dim), "TAP (Su)": TAPSuDistance(), "Drop-DTW, soft": SoftDropDTWDistance(), "Drop-DTW, two-sided": TwoSidedDropDTWDistance()}
+    return {"OTAM": OTAMDistance(), "TAP (Pan)": TAPPanDistance(dim), "TAP (Su)": TAPSuDistance(), "Drop-DTW, soft": SoftDropDTWDistance(),
+        "Drop-DTW, two-sided": TwoSidedDropDTWDistance()}
