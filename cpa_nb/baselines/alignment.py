@@ -44,7 +44,7 @@ class OTAMDistance(nn.Module):
         _check_pair(F1_btd, F2_bud, "OTAMDistance")
         return otam_distance_torch(F1_btd, F2_bud, self.lam, self.first_row)
 
-# %% ../../nbs/24_alignment_rivals.ipynb #6897b4ca
+# %% ../../nbs/24_alignment_rivals.ipynb #a3b2f524
 class TAPPanDistance(nn.Module):
     "Temporal alignment prediction after the abstract of Pan et al. 2021: a learned weight for every two frames (network ours)."
     def __init__(self,
@@ -55,7 +55,7 @@ class TAPPanDistance(nn.Module):
         if dim<1 or hidden<1: raise ValueError(f"TAPPanDistance: need widths of at least 1; got dim={dim}, hidden={hidden}; 128 and 64 are usual")
         self.dim = dim
         self.context = nn.Conv1d(dim, dim, 3, padding=1)
-        self.pair = nn.Sequential(nn.Linear(3*dim+1, hidden), nn.ReLU(), nn.Linear(hidden, 1))
+        self.score = nn.Sequential(nn.Linear(3*dim+1, hidden), nn.ReLU(), nn.Linear(hidden, 1))
 
     def alignment(self,
         F1_btd:Tensor, # (B,T,d)
@@ -67,7 +67,7 @@ class TAPPanDistance(nn.Module):
         one, two = C1_btd[:,:,None].expand(-1, -1, U, -1), C2_bud[:,None].expand(-1, T, -1, -1)
         i, j = (torch.arange(n, device=one.device, dtype=one.dtype)/n for n in (T, U))
         lag = (i[:,None] - j)[None,:,:,None].expand(B, -1, -1, -1)
-        return self.pair(torch.cat([one, two, (one - two).abs(), lag], -1)).flatten(1).softmax(1).view(B, T, U)
+        return self.score(torch.cat([one, two, (one - two).abs(), lag], -1)).flatten(1).softmax(1).view(B, T, U)
 
     def forward(self,
         F1_btd:Tensor, # (B,T,d)
