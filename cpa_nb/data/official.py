@@ -16,7 +16,7 @@ import shutil
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote
 
 import av
@@ -26,8 +26,7 @@ from av.video.reformatter import VideoReformatter
 from PIL import Image, features
 from tqdm.auto import tqdm
 
-from .sv import (SVSet, _by_id, _pair_table, _results, all_pairs, backends, pair_kind, picture_suffixes, positive_pairs, read_sv, settle_bad, task_of,
-                            video_suffixes)
+from .sv import SVSet, _results, all_pairs, backends, pair_kind, read_sv, settle_bad, task_of
 from .synthetic import _alone
 from .video import VideoError, _decode, _pixels, coinciding_segments, frame_files, probe, read_features
 
@@ -52,20 +51,22 @@ class OfficialSet:
     remarks:tuple # sentences for people
 
 _lists_page = "https://github.com/svip-lab/SVIP-Sequence-VerIfication-for-Procedures-in-Videos"
-official_sets = {d.name: d for d in (
-    OfficialSet("csv", "CSV", dict(train=Counts(45, 901, 8531, 8531, 899), test=Counts(25, 1039, 1000, 500, 874)), 70, 105, _lists_page,
-                ("no validation split was published: development_split holds back tasks 13 to 15",
-                 "8531 training pairs, where the published page says 8551",
-                 "3 listed names are no recordings: files beginning with ._ are what a Mac leaves beside copied files")),
-    OfficialSet("coin-sv", "COIN-SV", dict(train=Counts(37, 1221, 21741, 21741, 1221), val=Counts(285, 442, 400, 200, 303), test=Counts(268, 451, 1000, 500, 412)), 553, 130,
-                f"{_lists_page} and https://coin-dataset.github.io",
-                ("no step names of the 37 training procedures were published: methods that learn from text cannot be trained on it",
-                 "468 of 553 procedures name a step twice, 295 of them at once",
-                 "videos are cut to the first start .. last end of the annotated steps before frames are taken")),
-    OfficialSet("diving48-sv", "DIVING48-SV", dict(train=Counts(20, 6035, 50000, 50000, 5974), val=Counts(8, 3024, 400, 200, 708), test=Counts(19, 7938, 1000, 500, 1740)), 48, 24,
-                f"{_lists_page} and http://www.svcl.ucsd.edu/projects/resound/dataset.html",
-                ("19 test procedures, where the published page says 20",
-                 "the training pairs are 50000 of 1567026 possible ones; 61 training videos are in none")))}
+_csv = OfficialSet(
+    "csv", "CSV", dict(train=Counts(45, 901, 8531, 8531, 899), test=Counts(25, 1039, 1000, 500, 874)), 70, 105, _lists_page,
+    ("no validation split was published: development_split holds back tasks 13 to 15",
+     "8531 training pairs, where the published page says 8551",
+     "3 listed names are no recordings: files beginning with ._ are what a Mac leaves beside copied files"))
+_coin = OfficialSet(
+    "coin-sv", "COIN-SV", dict(train=Counts(37, 1221, 21741, 21741, 1221), val=Counts(285, 442, 400, 200, 303), test=Counts(268, 451, 1000, 500, 412)),
+    553, 130, f"{_lists_page} and https://coin-dataset.github.io",
+    ("no step names of the 37 training procedures were published: methods that learn from text cannot be trained on it",
+     "468 of 553 procedures name a step twice, 295 of them at once",
+     "videos are cut to the first start .. last end of the annotated steps before frames are taken"))
+_diving = OfficialSet(
+    "diving48-sv", "DIVING48-SV", dict(train=Counts(20, 6035, 50000, 50000, 5974), val=Counts(8, 3024, 400, 200, 708), test=Counts(19, 7938, 1000, 500, 1740)),
+    48, 24, f"{_lists_page} and http://www.svcl.ucsd.edu/projects/resound/dataset.html",
+    ("19 test procedures, where the published page says 20", "the training pairs are 50000 of 1567026 possible ones; 61 training videos are in none"))
+official_sets = {d.name: d for d in (_csv, _coin, _diving)}
 
 def official_set(
     name:str, # csv, coin-sv or diving48-sv; case does not matter
@@ -127,7 +128,8 @@ def read_official(
     "A published set, less the listed names that are no recordings."
     d = official_set(name)
     data = read_sv(folder, backend, size)
-    if said := _differences(data, d): raise ValueError(f"read_official: need the published lists of {d.name}; got others: {'; '.join(said)}; restore them, or use read_sv")
+    if said := "; ".join(_differences(data, d)):
+        raise ValueError(f"read_official: need the published lists of {d.name}; got others: {said}; restore them, or use read_sv")
     lost = _no_recordings(data)
     data = replace(data.without(lost) if lost else data, name=d.name)
     if backend is None: return data
@@ -137,7 +139,7 @@ def read_official(
     missing = [i for i in data.ids if i not in there]
     if not missing: return data
     text = f"{len(missing)} of {len(data.ids)} recordings are not in {Path(folder)/backend}, such as {missing[0]}"
-    if not skip_missing: raise ValueError(f"read_official: need all recordings; got fewer: {text}; fetch them, or leave them out (skip_missing=True) and say so")
+    if not skip_missing: raise ValueError(f"read_official: need all recordings; got fewer: {text}; fetch them, or say skip_missing=True")
     warnings.warn(f"{text}; they and their pairs are left out", stacklevel=2)
     return data.without(missing)
 
@@ -158,18 +160,23 @@ def development_split(
     if "val" in data.splits: raise ValueError(f"development_split: need a set without validation split; got {data.name}, which has one; use it")
     train,chosen = data.splits["train"],set(map(str, tasks))
     task = train.label.map(task_of)
-    if not chosen or not chosen < set(task): raise ValueError(f"development_split: need some, not all, of the training tasks {sorted(set(task))}; got {sorted(chosen)}")
+    if not chosen or not chosen < set(task):
+        raise ValueError(f"development_split: need some, not all, of the training tasks {sorted(set(task))}; got {sorted(chosen)}")
     held,rest = (train[m].reset_index(drop=True) for m in (task.isin(chosen), ~task.isin(chosen)))
-    rng,bank = np.random.default_rng([seed, 13]),data.label_bank
-    pairs = pd.concat([all_pairs(g, lambda a, b: pair_kind(bank[a], bank[b]) if a in bank and b in bank else "unknown") for _,g in held.groupby(task[task.isin(chosen)].to_numpy())])
-    pos,neg = np.flatnonzero(pairs.same),np.flatnonzero(~pairs.same)
+    pairs = pd.concat([all_pairs(g, _kinds(data.label_bank)) for _,g in held.groupby(held.label.map(task_of))])
+    rng,pos,neg = np.random.default_rng([seed, 13]),np.flatnonzero(pairs.same),np.flatnonzero(~pairs.same)
     n = min(each, len(pos), len(neg))
-    if n < 1: raise ValueError(f"development_split: need positive and negative pairs within the tasks {sorted(chosen)}; got {len(pos)} and {len(neg)}; choose other tasks")
+    if n < 1: raise ValueError(f"development_split: need positive and negative pairs within tasks; got {len(pos)} and {len(neg)}; choose other tasks")
     kept = pairs.iloc[np.concatenate([np.sort(rng.permutation(k)[:n]) for k in (pos, neg)])].reset_index(drop=True)
     old = data.pairs["train"]
     listed = old[old.a.isin(rest.id) & old.b.isin(rest.id)].reset_index(drop=True)
-    order = ("train", "val", *(s for s in data.splits if s != "train"))
-    return replace(data, splits={s: {**data.splits, "train": rest, "val": held}[s] for s in order}, pairs={s: {**data.pairs, "train": listed, "val": kept}[s] for s in order})
+    others = [s for s in data.splits if s != "train"]
+    return replace(data, splits={"train": rest, "val": held} | {s: data.splits[s] for s in others},
+                   pairs={"train": listed, "val": kept} | {s: data.pairs[s] for s in others})
+
+def _kinds(bank:dict):
+    "Function (label_a, label_b) -> kind of a negative pair, from the step lists."
+    return lambda a,b: pair_kind(bank[a], bank[b]) if a in bank and b in bank else "unknown"
 
 # %% ../../nbs/15_official.ipynb #c0578ae0
 def reading_with()->dict: # name -> version
@@ -189,16 +196,23 @@ def _digest(*paths:Path)->str:
         except OSError as e: raise VideoError(p, f"cannot be read: {e.strerror}") from e
     return h.hexdigest()
 
+def _some(names:list, most:int=3)->str:
+    "The first names, and how many more."
+    return ", ".join(map(str, names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")
+
 def _spans(cuts, ids:list)->dict:
     "Identifier -> (start, end) in seconds, checked; None where videos are taken whole."
     if cuts is None: return dict.fromkeys(ids)
-    if not {"id", "start", "end"} <= set(cuts.columns): raise ValueError(f"extract_frames: need cuts with columns id, start, end; got {[*cuts.columns]}; times are seconds")
+    if not {"id", "start", "end"} <= set(cuts.columns):
+        raise ValueError(f"extract_frames: need cuts with columns id, start, end; got {[*cuts.columns]}; times are seconds")
     spans = {str(i): (float(a), float(b)) for i,a,b in zip(cuts["id"], cuts["start"], cuts["end"], strict=True)}
     lacking = [i for i in ids if i not in spans]
-    if lacking or len(spans) < len(cuts): raise ValueError(f"extract_frames: need one line of cuts a video; got {len(lacking)} videos without, such as {(lacking or ['none'])[0]!r}, "
-                                                           f"and {len(cuts) - len(spans)} lines too many; correct the table")
-    wrong = next((i for i in ids if not 0 <= spans[i][0] < spans[i][1] < math.inf), None)
-    if wrong is not None: raise ValueError(f"extract_frames: need 0 <= start < end in seconds; got {spans[wrong]} for {wrong!r}; correct the table")
+    if lacking or len(spans) < len(cuts):
+        raise ValueError(f"extract_frames: need one line of cuts a video; got {len(lacking)} videos without ({_some(lacking)}) "
+                         f"and {len(cuts) - len(spans)} lines too many; correct the table")
+    for i in ids:
+        if not 0 <= spans[i][0] < spans[i][1] < math.inf:
+            raise ValueError(f"extract_frames: need 0 <= start < end in seconds; got {spans[i]} for {i!r}; correct the table")
     return {i: spans[i] for i in ids}
 
 # %% ../../nbs/15_official.ipynb #85a03bfa
@@ -250,7 +264,13 @@ def _whole(job:_Job)->bool:
             n += 1
     return n == about.get("n_frames")
 
-# %% ../../nbs/15_official.ipynb #1edc8f61
+# %% ../../nbs/15_official.ipynb #d0266d81
+def _write(path:Path, text:str)->None:
+    "Write a text file whole or not at all."
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+
 def _begin(out:Path, settings:dict)->None:
     "Refuse a folder that holds something else; note what will be done."
     note = out/"extraction.json"
@@ -259,8 +279,9 @@ def _begin(out:Path, settings:dict)->None:
         except ValueError: old = {}
         other = [f"{k} {old.get(k)}, not {v}" for k,v in settings.items() if old.get(k) != v]
         if other: raise ValueError(f"extract_frames: {out} holds frames that were made otherwise: {'; '.join(other)}; choose another folder")
-    elif any(p.name != ".part" for p in out.iterdir()): raise ValueError(f"extract_frames: {out} is not empty and has no extraction.json; choose another folder")
-    else: note.write_text(json.dumps(settings, indent=1))
+    elif any(p.name != ".part" for p in out.iterdir()):
+        raise ValueError(f"extract_frames: {out} is not empty and has no extraction.json; choose another folder")
+    else: _write(note, json.dumps(settings, indent=1))
     shutil.rmtree(out/".part", ignore_errors=True)
 
 def _nested(ids:list)->None:
@@ -342,16 +363,17 @@ def _holding(kind:str, folder:Path, data:SVSet, workers:int, progress:bool)->Hol
     "Open every recording of one form."
     stored = _stored(kind, folder/kind)
     there = _match(data.ids, stored)
-    label,split = ({i: x for s,t in data.splits.items() for i,x in zip(t.id, v(s, t), strict=True)} for v in (lambda s, t: t.label, lambda s, t: [s]*len(t)))
+    listed = {i: dict(form=kind, id=i, label=c, split=s) for s,t in data.splits.items() for i,c in zip(t.id, t.label, strict=True)}
     rows,bad = [],[]
     with tqdm(total=len(there), unit="video", desc=f"checking {kind}", disable=not progress) as bar:
         for i,facts in _results(_facts, [(kind, i, p) for i,p in there.items()], workers):
             if isinstance(facts, VideoError): bad.append(facts)
-            else: rows.append(dict(form=kind, id=i, label=label[i], split=split[i], **facts))
+            else: rows.append(listed[i] | facts)
             bar.update()
     named = {*map(str, there.values())}
     table = pd.DataFrame(rows, columns=["form", "id", "label", "split", "n_frames", "fps", "height", "width", "sha256"])
-    return Holding(kind, table, [i for i in data.ids if i not in there], bad, [i for i,p in stored.items() if str(p) not in named], _changed(folder, kind, table))
+    missing,extra = [i for i in data.ids if i not in there],[i for i,p in stored.items() if str(p) not in named]
+    return Holding(kind, table, missing, bad, extra, _changed(folder, kind, table))
 
 def _changed(folder:Path, kind:str, table:pd.DataFrame)->list:
     "Recordings whose bytes differ from those in the manifest, where there is one."
@@ -361,11 +383,7 @@ def _changed(folder:Path, kind:str, table:pd.DataFrame)->list:
     known = dict(old[old.form == kind][["id", "sha256"]].itertuples(index=False, name=None))
     return [i for i,h in zip(table.id, table.sha256, strict=True) if known.get(i, h) != h]
 
-# %% ../../nbs/15_official.ipynb #8161add9
-def _some(names:list, most:int=3)->str:
-    "The first names, and how many more."
-    return ", ".join(map(str, names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")
-
+# %% ../../nbs/15_official.ipynb #576ffe78
 @dataclass(frozen=True)
 class CopyReport:
     "What a copy of a published set holds, and what it lacks."
@@ -415,7 +433,7 @@ def report_text(
     "What a copy holds and lacks, in words."
     d = r.about
     counts = "; ".join(f"{s} {c.procedures} procedures, {c.videos} videos, {c.pairs} pairs" for s,c in d.splits.items())
-    lines = [f"{d.name} in {r.folder}", *([f"lists      as published: {counts}"] if not r.differences else [f"lists      NOT as published: {x}" for x in r.differences])]
+    lines = [f"{d.name} in {r.folder}", *([f"lists      NOT as published: {x}" for x in r.differences] or [f"lists      as published: {counts}"])]
     lines += [f"remark     {x}" for x in d.remarks]
     for h in r.holdings: lines += _holding_lines(r, h)
     if not r.holdings: lines.append(f"recordings none: no folder videos, frames or features is there; {d.page}")
@@ -445,14 +463,13 @@ def write_manifest(
     report:CopyReport, # with recordings
 )->Path: # manifest.csv in the folder of the copy; manifest.json beside it (ours)
     "Record what a result on this copy depends on: every readable recording with its digest, decoder, filter, JPEG quality."
-    if not any(len(h.table) for h in report.holdings): raise ValueError(f"write_manifest: need readable recordings; got none in {report.folder}; put them into videos, frames or features")
+    if not any(len(h.table) for h in report.holdings):
+        raise ValueError(f"write_manifest: need readable recordings; got none in {report.folder}; put them into videos, frames or features")
     path = report.folder/"manifest.csv"
     made = report.folder/"frames"/"extraction.json"
-    facts = dict(format=1, set=report.about.name, lists_as_published=not report.differences, clip=report.T, read_with=reading_with(), resize_at_reading=_resize,
+    facts = dict(format=1, set=report.about.name, lists_as_published=not report.differences, read_with=reading_with(), resize_at_reading=_resize,
                  frames_made=json.loads(made.read_text(encoding="utf-8")) if made.is_file() else None,
-                 recordings={h.kind: dict(readable=len(h.table), missing=h.missing, unreadable=[e.path.name for e in h.bad]) for h in report.holdings})
-    for p,text in ((path.with_suffix(".json"), json.dumps(facts, indent=1)), (path, pd.concat([h.table for h in report.holdings]).to_csv(index=False))):
-        part = p.with_name(f".{p.name}.part")
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, p)
+                 recordings={h.kind: dict(readable=len(h.table), missing=h.missing, unreadable=[str(e) for e in h.bad]) for h in report.holdings})
+    _write(path.with_suffix(".json"), json.dumps(facts, indent=1))
+    _write(path, pd.concat([h.table for h in report.holdings]).to_csv(index=False))
     return path
