@@ -336,32 +336,67 @@ def calibrate(
     _say(cal._asdict(), f"threshold   {cal.threshold:.3f}, from {cal.source}; saved in {checkpoint}", as_json)
 
 # %% ../nbs/60_cli.ipynb #table0001
+def _tables(which:str, data:str, task:str, select:str)->dict[str,Any]:
+    "What is to be printed: heading and table."
+    from cpa_nb.experiments import sv_tables
+    from cpa_nb.tables import benches, paper_rows, paper_table
+    if which in sv_tables and (data or select != "last"): raise ValueError(f"table: need a number for --data and --select; got {which!r}, which has its own data; leave them out")
+    if which in sv_tables: return {"": sv_tables[which]}
+    if which not in [*map(str, paper_rows)]: raise ValueError(f"table: need one of {', '.join([*map(str, paper_rows), *sv_tables])}; got {which!r}")
+    if task != "sv": raise ValueError(f"table: need --task sv, sequence verification; got {task!r}")
+    if select not in ("last", "best"): raise ValueError(f"table: need --select last or best; got {select!r}")
+    return {f"Table {which}, {benches[b].says if b in benches else b}": paper_table(int(which), b, select) for b in (data.split(",") if data else benches)}
+
+def _beside(which:str, data:str, names:list[str]|None, work:Path, results:Path, root:Path|None, quiet:bool, as_json:bool)->None:
+    "Learning rates and costs of the methods of Table 1."
+    from cpa_nb.tables import benches, cost_rows, lr_rows, paper_table
+    shown = {}
+    for b in data.split(",") if data else benches:
+        table = paper_table(1, b)
+        shown[b] = dict(lr=lr_rows, cost=cost_rows)[which](benches[b], names or table.methods, work, results, root, not quiet)
+        if not as_json: print(f"{benches[b].says}\n{_said(shown[b])}", flush=True)
+    if as_json: _say({b: t.to_dict("records") for b,t in shown.items()}, "", True)
+
+def _said(rows:Any)->str:
+    "A table as text: one decimal, a dash where there is nothing, and a word where a row was not run."
+    rows = rows.assign(seeds=rows.seeds.map(lambda n: n or "not run")) if "seeds" in rows else rows
+    return rows.to_string(index=False, na_rep="-", formatters={c: "{:g}".format for c in ("learning_rate", "chosen")}, float_format="{:.1f}".format)
+
 @app.command()
 def table(
-    which:Annotated[str, typer.Argument(help="rendered: small worlds; precog: real people, as skeletons; people: the same, filmed "
-                                             "(both need CPA_DATA); ladder: from the paper's configuration to the recommended one.")],
+    which:Annotated[str, typer.Argument(help="1, 3 or 4: the paper's; rendered: small worlds; precog: real people, as skeletons; people: the same, filmed "
+                                             "(both need CPA_DATA); ladder: from the paper's configuration to the recommended one; "
+                                             "lr: learning rates tried for Table 1; cost: what its methods cost.")],
+    data:Annotated[str, typer.Option(help="For 1, 3 and 4: rendered, precog, ..., comma-separated; all if left out.")]="",
+    task:Annotated[str, typer.Option(help="For 3 and 4: sv, sequence verification.")]="sv",
     methods:Annotated[str, typer.Option(help="Rows to run, comma-separated; those of the table if left out.")]="",
     seeds:Annotated[str, typer.Option(help="Comma-separated; each is a world, or a draw of people. Those of the book if left out.")]="",
+    select:Annotated[str, typer.Option(help="Epoch that is tested: last; or best, chosen on the test pairs, to see how much that flatters.")]="last",
     work:Annotated[Path, typer.Option(help="Rendered worlds and training states.")]=Path("runs"),
     results:Annotated[Path, typer.Option(help="Records; a row that has one is not run again.")]=Path("data/results"),
     device:Device="cpu", quiet:Quiet=False, as_json:Json=False,
 )->None:
-    """Print a table of the book; what has no record is run.
+    """Print a table of the paper or the book.
 
-    Rows without a record are named, and trained first.
+    Rows that have no record are named, and trained first. The paper's own numbers stand in columns of their own: they are of real data.
 
-    Example: cpa table rendered --methods recommended,bag --seeds 1
+    Example: cpa table 1 --data precog --methods recommended,bag --seeds 1
     """
-    from cpa_nb.experiments import missing_rows, run_rows, sv_tables
+    from cpa_nb.experiments import missing_rows, run_rows
     from cpa_nb.training import usable_device
     usable_device(device)
-    if which not in sv_tables: raise ValueError(f"table: need one of {', '.join(sv_tables)}; got {which!r}")
     if not all(s.strip().isdigit() for s in seeds.split(",") if seeds): raise ValueError(f"table: need whole numbers in --seeds, as in 1,2,3; got {seeds!r}")
-    folder = os.environ.get("CPA_DATA")
+    root = Path(os.environ["CPA_DATA"]) if os.environ.get("CPA_DATA") else None
     names, numbers = methods.split(",") if methods else None, [int(s) for s in seeds.split(",")] if seeds else None
-    if new := missing_rows(which, names, numbers, results):
-        print(f"{len(new)} rows have no record in {results} and are trained first, minutes to hours (Ctrl-C stops, the same command goes on): "
-              f"{', '.join(f'{r.method} {r.seed}' for r in new)}", file=sys.stderr)
-    records = run_rows(which, names, numbers, work, results, Path(folder)/"precog" if folder else None, device, not quiet)
-    rows = sv_tables[which].show(records)
-    _say(dict(table=rows.to_dict("records")), rows.round(1).to_string(index=False), as_json)
+    if which in ("lr", "cost"):
+        _beside(which, data, names, work, results, root, quiet, as_json)
+        return
+    shown = {}
+    for heading,wanted in _tables(which, data, task, select).items():
+        if new := missing_rows(wanted, names, numbers, results):
+            print(f"{len(new)} rows have no record in {results} and are trained first, minutes to hours (Ctrl-C stops, the same command goes on): "
+                  f"{', '.join(f'{r.method} {r.seed}' for r in new)}", file=sys.stderr)
+        shown[heading] = wanted.show(run_rows(wanted, names, numbers, work, results, root, device, not quiet))
+        if not as_json: print("\n".join(filter(None, (heading, _said(shown[heading])))), flush=True)
+    if as_json: _say(dict(table=next(iter(shown.values())).to_dict("records")) if "" in shown else {h: t.to_dict("records") for h,t in shown.items()}, "", True)
+
