@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['official_sets', 'Counts', 'OfficialSet', 'official_set', 'count_lists', 'read_official', 'development_split',
-           'reading_with', 'extract_frames', 'Holding', 'CopyReport', 'report_text', 'check_official', 'write_manifest']
+           'reading_with', 'extract_frames', 'Holding', 'CopyReport', 'report_text', 'report_facts', 'check_official',
+           'write_manifest']
 
 # %% ../../nbs/15_official.ipynb #97890991
 import hashlib
@@ -396,6 +397,9 @@ class CopyReport:
     def text(self)->str:
         "The report in words."
         return report_text(self)
+    def facts(self)->dict:
+        "The report as plain values, for programs."
+        return report_facts(self)
     @property
     def ok(self)->bool:
         "True where the lists are as published and every listed recording is there, readable and as the manifest says."
@@ -438,6 +442,18 @@ def report_text(
     for h in r.holdings: lines += _holding_lines(r, h)
     if not r.holdings: lines.append(f"recordings none: no folder videos, frames or features is there; {d.page}")
     return "\n".join([*lines, "result     " + ("complete" if r.ok else "NOT complete, or not as published")])
+
+def report_facts(
+    r:CopyReport, # from `check_official`
+)->dict: # name, folder, ok, differences of the lists, remarks, recordings by form
+    "What a copy holds and lacks, as plain values."
+    found = {}
+    for h in r.holdings:
+        short,one,part = r.short(h)
+        pairs = {s: dict(formed=k, same=same, listed=n) for s,(k,same,n) in r.pairs(h).items()}
+        found[h.kind] = dict(readable=len(h.table), missing=h.missing, unreadable=[str(e) for e in h.bad], changed=h.changed, extra=h.extra, too_short=short,
+                             one_test_clip=len(one), test_clips_coincide_in_part=len(part), pairs=pairs)
+    return dict(name=r.about.name, folder=str(r.folder), ok=r.ok, frames_per_clip=r.T, differences=r.differences, remarks=[*r.about.remarks], recordings=found)
 
 # %% ../../nbs/15_official.ipynb #d34f7e59
 def check_official(
