@@ -427,7 +427,7 @@ def _holding_lines(r:CopyReport, h:Holding)->list:
     say(h.changed, "with other bytes than manifest.csv says")
     say(h.extra, "that no list names")
     say(short, f"shorter than {r.T + 2} frames, too short to train on {r.T}")
-    if one or part: lines.append(f"           the three test clips are one clip in {len(one)}, and coincide in part in {len(part)}")
+    if one or part: lines.append(f"           the three test clips are one clip in {len(one)} of them, and partly the same in {len(part)}")
     lines += [f"           {s} pairs: {k} of {all_} can be formed ({same} of one procedure)" for s,(k,same,all_) in r.pairs(h).items() if k < all_]
     return lines
 
