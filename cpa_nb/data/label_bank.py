@@ -114,7 +114,7 @@ def simulate_features(
         labels = data.splits[s].label.unique()
         lacking = [c for c in labels if not data.label_bank.get(c)]
         if lacking:
-            raise ValueError(f"simulate_features: need step names of every procedure; got none for {len(lacking)} of {len(labels)} in split {s} of {data.name}, "
+            raise ValueError(f"simulate_features: need step names of every procedure; got none for {len(lacking)} of {len(labels)} in {s} of {data.name}, "
                              f"such as {lacking[0]!r}; leave the split out, or take the names from the annotation the set was made of")
     kept = {s: data.splits[s] for s in splits}
     made = {i: simulate_video(data.label_bank[c], i, seed, cfg) for t in kept.values() for i,c in zip(t.id, t.label, strict=True)}
