@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['app', 'Json', 'Quiet', 'Device', 'Checkpoint', 'Backbone', 'Weights', 'FineTune', 'Size', 'Frames', 'SkipBad',
-           'plain', 'run', 'main', 'render', 'demo', 'train', 'verdict_text', 'verify', 'evaluate', 'calibrate',
-           'table']
+           'data_app', 'plain', 'run', 'main', 'render', 'demo', 'train', 'verdict_text', 'verify', 'evaluate',
+           'calibrate', 'table', 'data_check', 'data_extract']
 
 # %% ../nbs/60_cli.ipynb #09fd10ce
 import inspect
@@ -400,3 +400,79 @@ def table(
         if not as_json: print("\n".join(filter(None, (heading, _said(shown[heading])))), flush=True)
     if as_json: _say(dict(table=next(iter(shown.values())).to_dict("records")) if "" in shown else {h: t.to_dict("records") for h,t in shown.items()}, "", True)
 
+
+# %% ../nbs/60_cli.ipynb #57ee5192
+data_app = typer.Typer(no_args_is_help=True, help="The published data sets: check a copy, extract frames.")
+app.add_typer(data_app, name="data")
+
+def _manifest(report:Any, wanted:bool|None)->Path|None:
+    "Write the manifest where it is asked for, or where there is none yet; a folder that cannot be written to is a remark."
+    from cpa_nb.data.official import write_manifest
+    there = (report.folder/"manifest.csv").exists()
+    if wanted is False or (wanted is None and there) or not any(len(h.table) for h in report.holdings): return None
+    try: return write_manifest(report)
+    except OSError as e: warnings.warn(f"manifest.csv was not written: {e.strerror} in {report.folder}; --no-manifest leaves it out", stacklevel=2)
+    return None
+
+@data_app.command("check")
+def data_check(
+    name:Annotated[str, typer.Argument(help="csv, coin-sv or diving48-sv.")],
+    path:Annotated[Path, typer.Argument(help="The copy: lists here or in splits/; recordings in videos/, frames/ or features/.")],
+    frames_per_clip:Annotated[int, typer.Option(help="Frames taken of a video; decides what is too short.", callback=_at_least(1))]=16,
+    workers:Annotated[int, typer.Option(help="Processes that open recordings.", callback=_at_least(1))]=2,
+    manifest:Annotated[bool|None, typer.Option("--manifest/--no-manifest", help="Write manifest.csv and manifest.json anew, or not at all; "
+                                               "if left out, only where there is none.", show_default=False)]=None,
+    quiet:Quiet=False, # no bars
+    as_json:Json=False, # for programs
+)->None:
+    """Is a copy of a published data set as published, and whole?
+
+    Exit code 0: complete; 1: lists differ, or recordings are missing, unreadable or changed.
+
+    Example: cpa data check csv CSV
+    """
+    from cpa_nb.data.official import check_official
+    report = check_official(name, path, frames_per_clip, workers, not quiet)
+    file = _manifest(report, manifest)
+    _say(report.facts() | dict(manifest=file and str(file)), report.text() + (f"\nmanifest   {file}" if file else ""), as_json)
+    if not report.ok: raise typer.Exit(1)
+
+# %% ../nbs/60_cli.ipynb #8fcea3be
+def _height_width(text:str)->tuple[int,int]:
+    "180x320 as two numbers."
+    found = re.fullmatch(r"(\d+)x(\d+)", text)
+    if not found: raise ValueError(f"data extract: need --size as height x width, as in 180x320; got {text!r}")
+    return int(found[1]), int(found[2])
+
+def _spans_of(path:Path)->Any:
+    "The table of --cuts."
+    from pandas import read_csv
+    try: return read_csv(path, dtype={"id": str})
+    except ValueError as e: raise ValueError(f"data extract: need a CSV file with columns id, start, end; got {path}: {e}") from None
+
+@data_app.command("extract")
+def data_extract(
+    path:Annotated[Path, typer.Argument(help="Folder of videos, or a data set with videos/.")],
+    out:Annotated[Path, typer.Argument(help="Folder of the frames, <video>/1.jpg ...; an interrupted extraction goes on where it stopped.")],
+    size:Annotated[str, typer.Option(help="Height x width in pixels.")]="180x320",
+    quality:Annotated[int, typer.Option(help="Of the JPEG, 1 to 95.", callback=_at_least(1))]=95,
+    cuts:Annotated[Path|None, typer.Option(help="CSV with columns id, start, end: the seconds to keep of each video (COIN: its annotated steps).")]=None,
+    workers:Annotated[int, typer.Option(help="Processes; they do not change the result.", callback=_at_least(1))]=2,
+    skip_bad:SkipBad=False, # leave bad videos out
+    quiet:Quiet=False, # no bars
+    as_json:Json=False, # for programs
+)->None:
+    """Make frame folders of videos, the same bytes every time.
+
+    Decoder, filter and quality are noted in extraction.json beside them.
+
+    Example: cpa data extract CSV CSV/frames
+    """
+    from cpa_nb.data.official import extract_frames
+    from cpa_nb.data.sv import FrameSource, VideoSource
+    source = VideoSource(path/"videos" if (path/"videos").is_dir() else path)
+    if not len(source): raise ValueError(f"data extract: need videos in {path}; got none; give the folder that holds them")
+    shape = _height_width(size)
+    extract_frames(source, out, None, shape, quality, None if cuts is None else _spans_of(cuts), workers, not quiet, skip_bad)
+    n = len(FrameSource(out))
+    _say(dict(folder=str(out), videos=n, of=len(source), size=shape, quality=quality), f"{n} of {len(source)} videos in {out}, {size}, JPEG quality {quality}", as_json)

@@ -97,15 +97,25 @@ def _one_shape(clips:list[np.ndarray], ids:list[str])->np.ndarray:
             raise ValueError(f"pair_batches: need frames of one shape; got {x.shape[1:]} in {i} and {clips[0].shape[1:]} in {ids[0]}; give the source a size")
     return np.stack(clips)
 
+def _listed(data:SVSet)->dict[str,list[tuple[str,str]]]|None:
+    "Procedure -> its listed training pairs, where the list holds some but not all positive pairs of the split; else None."
+    split, pairs = data.splits["train"], data.pairs.get("train")
+    if pairs is None: return None
+    some = pairs[pairs.same & pairs.a.isin(split.id) & pairs.b.isin(split.id)]
+    size = split.label.value_counts()
+    if len(some) in (0, int((size*(size - 1)//2).sum())): return None
+    return {label: list(zip(g.a, g.b, strict=True)) for label,g in some.groupby("label_a")}
+
 def pair_batches(
     data:SVSet, # its "train" split gives the videos; keep the source in memory
     n_frames:int, # T, what the network was built for
     batch:int=8, # positive pairs a batch; fewer if there are fewer procedures
     seed:int=0, # with the step number, decides everything
 )->Callable[[int],Batch]: # step -> batch (ours)
-    "Positive pairs of training videos; procedures of one task stand together, so that the batch holds hard negatives."
+    "Positive pairs of training videos, listed ones where a list is not complete; procedures of a task stand together: the batch holds hard negatives."
     if data.source is None: raise ValueError(f"pair_batches: need frames; {data.name} was read as lists alone; give read_sv a backend")
-    groups = {label: g.id.tolist() for label,g in data.splits["train"].groupby("label") if len(g) > 1}
+    listed = _listed(data)
+    groups:dict[str,list[Any]] = listed or {label: g.id.tolist() for label,g in data.splits["train"].groupby("label") if len(g) > 1}
     if len(groups) < 2: raise ValueError(f"pair_batches: need two procedures with two training videos each; got {len(groups)}; add videos")
     tasks:dict[str,list[str]] = {}
     for label in groups: tasks.setdefault(label.split(".")[0], []).append(label)
@@ -114,7 +124,8 @@ def pair_batches(
         rng = np.random.default_rng([seed, step])
         order = [label for t in rng.permutation(list(tasks)) for label in rng.permutation(tasks[t])]
         chosen = order[:batch]
-        two = [rng.choice(groups[label], 2, replace=False) for label in chosen]
+        if listed: two = [rng.permutation(groups[label][rng.integers(len(groups[label]))]) for label in chosen]
+        else: two = [rng.choice(groups[label], 2, replace=False) for label in chosen]
         x1, x2 = (_one_shape([_load_clip(source, str(p[i]), n_frames, rng) for p in two], [str(p[i]) for p in two]) for i in (0, 1))
         return Batch(to_clips(x1), to_clips(x2), torch.tensor([number[label] for label in chosen]))
     return at

@@ -45,9 +45,9 @@ def _by_id(folder, paths)->dict:
     return files
 
 def _below(folder)->list:
-    "All files below a folder, sorted; hidden ones are left out."
+    "All files below a folder, sorted; hidden ones and those in hidden folders are left out."
     if not Path(folder).is_dir(): raise ValueError(f"source: need a folder; got {folder}; check the path")
-    return [p for p in sorted(Path(folder).rglob("*")) if p.is_file() and not p.name.startswith(".")]
+    return [p for p in sorted(Path(folder).rglob("*")) if p.is_file() and not any(w.startswith(".") for w in p.relative_to(folder).parts)]
 
 class _Source:
     "What every source of frames answers; `_files` maps an identifier to a file, a folder or an array."
