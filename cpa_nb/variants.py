@@ -232,14 +232,14 @@ def drop_path(
     best = topology_path(W_tj, drop_topology(_n_steps("drop_path", W_tj, 1)))
     return best._replace(steps=best.steps - 1)
 
-# %% ../nbs/04_variants.ipynb #d46f7e05
+# %% ../nbs/04_variants.ipynb #59e50856
 def percentile_logit(
     L_tk:np.ndarray, # logits of frames against steps (T,K)
     keep:float=.3, # share of them worth keeping, 0..1
 )->float: # the keep*T*K-th largest (the rule of Drop-DTW's public code)
     "Logit of dropping a frame, from the logits of this pair alone."
     L_tk = np.asarray(L_tk, dtype=np.float64)
-    if not L_tk.size or not np.isfinite(L_tk).all(): raise ValueError(f"percentile_logit: need finite logits, at least one; got shape {L_tk.shape}; clean the features")
+    if not L_tk.size or not np.isfinite(L_tk).all(): raise ValueError(f"percentile_logit: need finite logits, not none; got {L_tk.shape}; clean the features")
     if not 0 <= keep <= 1: raise ValueError(f"percentile_logit: need keep in 0..1; got {keep}; 0.3 is usual")
     return float(np.sort(L_tk, axis=None)[-max(1, int(keep*L_tk.size))])
 
@@ -250,7 +250,7 @@ def with_drop_price(
     "Frame-to-step matrix with a column that costs a given price."
     W_tk, price = np.asarray(W_tk, dtype=np.float64), np.asarray(price, dtype=np.float64)
     if W_tk.ndim != 2 or price.shape not in ((), (len(W_tk),)) or not (price >= 0).all():
-        raise ValueError(f"with_drop_price: need a matrix (T,K) and one price >= 0 or T; got {W_tk.shape} and prices {price.tolist()}; a price is -log of a probability")
+        raise ValueError(f"with_drop_price: need a matrix (T,K) and one price >= 0 or T; got {W_tk.shape} and {price.tolist()}; a price is -log of a probability")
     return np.column_stack([np.broadcast_to(np.exp(-price), len(W_tk)), W_tk])
 
 # %% ../nbs/04_variants.ipynb #0c1bf28c
@@ -370,7 +370,7 @@ def _gap_trace(
             blocks1[k,0], blocks2[k,0] = i, j
     return blocks1, blocks2
 
-# %% ../nbs/04_variants.ipynb #846702a8
+# %% ../nbs/04_variants.ipynb #cbe43ed4
 class StepsWithGaps(NamedTuple):
     "Corresponding steps of two videos, and the frames in none: step k is frames blocks[k,0] up to, not including, blocks[k,1]."
     score:float # sum of the block scores, less the prices of dropped frames
@@ -393,7 +393,8 @@ def _prices(
 )->np.ndarray: # (T,) float64
     "Prices that are none below zero."
     price = np.asarray(price, dtype=np.float64)
-    if price.shape not in ((), (T,)) or not (price >= 0).all(): raise ValueError(f"{name}: need one price >= 0 or {T}; got {price.tolist()}; inf keeps every frame")
+    if price.shape not in ((), (T,)) or not (price >= 0).all():
+        raise ValueError(f"{name}: need one price >= 0 or {T}; got {price.tolist()}; inf keeps every frame")
     return np.broadcast_to(price, T).copy()
 
 def gap_price(
