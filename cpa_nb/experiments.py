@@ -129,7 +129,7 @@ methods |= {"lite0": lite0_row, "tuned": tuned_row, "zero-shot": zero_shot_row}
 def _through_trunk(system:System, data:SVSet, split:str|None, work:Path, progress:bool)->SVSet:
     "Pictures of all videos, or of a split, as the features of a frozen trunk, computed once and kept; other data as they are."
     trunk = trunk_of(system)
-    if trunk is None or not trunk.frozen or len(data.frame_shape) != 3: return data
+    if not isinstance(trunk, TrunkEncoder) or not trunk.frozen or len(data.frame_shape) != 3: return data
     ids = [*data.splits[split].id] if split else data.ids
     return replace(data, source=encoded(data.source, trunk.encode, trunk.key(), Path(work)/"features", int(system.net.n_frames), ids, progress=progress))
 

@@ -15,12 +15,14 @@ import torch.nn.functional as nnf
 from sklearn.feature_extraction.text import HashingVectorizer
 from torch import Tensor, nn
 
-# %% ../nbs/19_language.ipynb #aa8fc66b
+# %% ../nbs/19_language.ipynb #30d273dc
 @runtime_checkable
 class TextEncoder(Protocol):
     "What turns texts into vectors."
     dim:int # width of a vector
-    def encode_text(self, texts:list[str])->Tensor: ... # (n,dim) float32
+    def encode_text(self, texts:list[str])->Tensor: # (n,dim) float32
+        "Texts as vectors."
+        ...
 
 def check_texts(
     texts:list[str], # what the caller gave
@@ -102,7 +104,8 @@ class ClipTowers(nn.Module):
         "Texts as vectors; a warning where one is cut off."
         ids = self.pieces(check_texts(texts, "ClipTowers"))
         long = [t for t,row in zip(texts, ids, strict=True) if row[-1] == self.pieces.eot_token_id and len(self.pieces.encode(t)) > len(row) - 2]
-        if long: warnings.warn(f"ClipTowers: {len(long)} of {len(texts)} texts are longer than {ids.shape[1]} pieces and lose their tail, as {long[0][:40]!r}...", stacklevel=2)
+        if long: warnings.warn(f"ClipTowers: {len(long)} of {len(texts)} texts are longer than {ids.shape[1]} pieces and lose their tail, "
+                               f"as {long[0][:40]!r}...", stacklevel=2)
         return self.net.encode_text(ids.to(self.net.logit_scale.device)).float()
 
     def forward(self,
