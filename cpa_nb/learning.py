@@ -29,7 +29,7 @@ from sklearn.metrics import brier_score_loss
 from sklearn.utils.class_weight import compute_sample_weight
 from torch import Tensor
 
-from .backbones import TrunkEncoder, encoder_for, trunk_file, trunk_of
+from .backbones import TrunkEncoder, backbones, encoder_for, trunk_file, trunk_of
 from .card import model_card
 from .data.video import test_indices
 from .data.sv import ArraySource, SVSet, encoded
@@ -275,7 +275,7 @@ def as_features(
 
 def _tell_cost(system:System, data:SVSet, train:TrainConfig, T:int, device:str)->None:
     "Take one step with a copy, and say how long all of them will take."
-    trial = copy.deepcopy(system).to(usable_device(device)).train()
+    trial, trunk = copy.deepcopy(system).to(usable_device(device)).train(), trunk_of(system)
     batch = pair_batches(data, T, train.batch, train.seed)(0)
     def once()->float:
         start = perf_counter()
@@ -284,8 +284,9 @@ def _tell_cost(system:System, data:SVSet, train:TrainConfig, T:int, device:str)-
         return perf_counter() - start
     if device != "cpu": once()                                               # a GPU's first step compiles
     s = once()
-    warnings.warn(f"a step of fine-tuning takes {s:.1f} s here, {train.steps} steps about {s*train.steps/3600:.1f} hours; "
-                  "without fine-tuning each frame goes through the backbone once", stacklevel=4)
+    why = "without fine-tuning each frame goes through the backbone once" if isinstance(trunk, TrunkEncoder) else "a network of videos sees every clip anew"
+    what = "training" if trunk and trunk.frozen else "fine-tuning"
+    warnings.warn(f"a step of {what} takes {s:.1f} s here, {train.steps} steps about {s*train.steps/3600:.1f} hours; {why}", stacklevel=4)
 
 # %% ../nbs/43_learning.ipynb #c4d4ffa8
 usual_loop = TrainConfig()
@@ -298,15 +299,14 @@ def learn(
     device:str="cpu", # where to train, or "cuda"; the checkpoint comes back on the CPU
     progress:bool=True, # a bar
     weights:Path|str|None=None, # file for a pretrained backbone; None: that of the package, for lite0
-    tune:bool=False, # let that backbone learn too; else its features are computed once
+    tune:bool=False, # let that backbone learn too; else its features are computed once, those of a network of videos in every step
     workers:int=1, # processes that decode for it
     skip_bad:bool=False, # leave videos out that turn out unreadable then
 )->Checkpoint: # saved in `folder`
     "Train on the weak labels, calibrate on validation pairs, remember the domain, save."
-    folder, file = Path(folder), trunk_file(cfg.backbone, weights) if len(shape := data.frame_shape) == 3 else None
+    folder, seen, file = Path(folder), data, trunk_file(cfg.backbone, weights) if len(shape := data.frame_shape) == 3 else None
     if tune and file is None: raise ValueError(f"learn: need a pretrained backbone to tune; got {cfg.backbone}; the small one learns anyway")
-    seen = data
-    if file and not tune:
+    if file and not tune and not backbones[cfg.backbone].span: # a trunk of pictures: what it sees of a frame is computed once
         trunk:Any = trunk_of(encoder_for(shape, cfg.dim, cfg.backbone, file))
         seen = as_features(data, trunk.to(usable_device(device)), folder/"features", cfg.n_frames, workers=workers, progress=progress, skip_bad=skip_bad)
     system = build_cpa(cfg, shape, len(seen.classes), train.seed, file)
@@ -332,9 +332,8 @@ def _trained(data:SVSet, folder:Path, ckpt:Checkpoint, train:TrainConfig, device
     "Train the system of a checkpoint and write down how."
     system, trunk, what = ckpt.system, trunk_of(ckpt.system), dict[str,Any](config=asdict(ckpt.cfg), classes=ckpt.classes, lists=data.list_digest())
     if trunk: what |= dict(trunk=trunk.key(), tuned=tune)
-    if trunk and tune:
-        trunk.tune()
-        _tell_cost(system, data, train, ckpt.cfg.n_frames, device)
+    if trunk and tune: trunk.tune()
+    if trunk and len(data.frame_shape) == 3: _tell_cost(system, data, train, ckpt.cfg.n_frames, device)
     history = fit_validated(system, data, train, folder/"train", device=device, progress=progress, about=what)
     about = training_facts(data, train, history)
     system.cpu().eval()

@@ -72,7 +72,7 @@ class CPAConfig:
     nothing:float|None = .8 # similarity below which a frame rather shows none of the steps (chapter 01); None: the paper
     verdict:str = "fault" # distance of a verdict: "align" is Eq. 10 (paper), "fault" lets a run of bad frames weigh more (chapter 03); losses use Eq. 10
     nothing_verdict:float = .9 # what "fault" takes for `nothing`, where that is set
-    backbone:str = "small" # frame encoder for pixels (chapter 20): "small", "lite0" or "resnet50"
+    backbone:str = "small" # frame encoder for pixels: "small", or another name of chapter 20
 
 paper = CPAConfig(n_frames=16, n_steps=13, similarity="dot", score="mean", prior=0., start="paper", step_feature="random",
                   nothing=None, verdict="align")
