@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from .backbones import slim
 from .evaluation import collapse_limits, collapse_reasons
 from .model import recommended
 
@@ -89,6 +90,6 @@ def model_card(
             "Written from `model.json` beside it."]
     licence = ["## Licence", "cpa_nb is Apache-2.0. These weights have no licence of their own: whoever trained them says, within what the makers",
                "of the recordings and the people in them allow."]
-    if about.get("trunk"): licence.append(f"The frame encoder began with weights of others ({trunk}), which have terms of their own.")
+    if trunk not in ("small", *slim): licence.append(f"The frame encoder began with weights of others ({trunk}), which have terms of their own.")
     parts = head, _card_data(meta), _card_worth(meta), _card_collapse(about), [_limits], licence, ["## Made with", used + "."]
     return "\n\n".join("\n".join(p) for p in parts) + "\n" 
