@@ -111,11 +111,11 @@ def named_pairs(
     rows = [(a, b, label[a], label[b], label[a] == label[b], "same" if label[a] == label[b] else "mixed") for a,b in words]
     return measured(m, pd.DataFrame(rows, columns=["a", "b", "label_a", "label_b", "same", "kind"]))
 
-# %% ../nbs/48_figures.ipynb #771880f7
+# %% ../nbs/48_figures.ipynb #c88a58a3
 def _said(fig:Figure, finding:str, note:str)->None:
     "The finding on top, the choice of pairs at the bottom."
-    fig.suptitle(fill(finding, 84), x=.008, ha="left", fontsize=9.5, fontweight="bold")
-    fig.supxlabel(fill(note, 122), x=.008, ha="left", fontsize=6.5, alpha=.75)
+    fig.suptitle(fill(finding, 76), x=.008, ha="left", fontsize=9.5, fontweight="bold")
+    fig.supxlabel(fill(note, 116), x=.008, ha="left", fontsize=6.5, alpha=.75)
 
 def _panels(finding:str, note:str, rows:int, columns:int, height:float, **more:Any)->tuple[Figure,np.ndarray]:
     "A figure of 6 inches with a grid of axes."
@@ -125,12 +125,12 @@ def _panels(finding:str, note:str, rows:int, columns:int, height:float, **more:A
 
 def _sheet(finding:str, note:str, body:float)->tuple[Figure,float]:
     "A figure of 6 inches for things at exact places, `body` inches in all, and where they begin."
-    above, below = .12 + .16*fill(finding, 84).count("\n") + .2, .06 + .11*bool(note)*(1 + fill(note, 122).count("\n"))
+    above, below = .12 + .16*fill(finding, 76).count("\n") + .2, .06 + .11*bool(note)*(1 + fill(note, 116).count("\n"))
     fig = plt.figure(figsize=(6, above + body + below), layout="none")
     _said(fig, finding, note)
     H = fig.get_size_inches()[1]
-    fig.suptitle(fill(finding, 84), x=.008, y=1 - .06/H, ha="left", fontsize=9.5, fontweight="bold")
-    if note: fig.supxlabel(fill(note, 122), x=.008, y=.02/H, ha="left", fontsize=6.5, alpha=.75)
+    fig.suptitle(fill(finding, 76), x=.008, y=1 - .06/H, ha="left", fontsize=9.5, fontweight="bold")
+    if note: fig.supxlabel(fill(note, 116), x=.008, y=.02/H, ha="left", fontsize=6.5, alpha=.75)
     return fig, above
 
 def _place(fig:Figure, left:float, top:float, width:float, height:float)->Axes:
@@ -264,7 +264,7 @@ def draw_trio(
     _legend(fig, parts.names, top - gap + .06)
     return fig
 
-# %% ../nbs/48_figures.ipynb #1356f10f
+# %% ../nbs/48_figures.ipynb #9e724b05
 class Pipeline(NamedTuple):
     "One pair on its way to a distance."
     frames:tuple[np.ndarray,np.ndarray] # (T,H,W,3) each
@@ -298,10 +298,10 @@ def pipeline(
     W12_tk, W21_uk = frame_to_step_matrix(F1_td, S2_kd, logits, nothing), frame_to_step_matrix(F2_ud, S1_kd, logits, nothing)
     path1, path2 = align_path(W12_tk).steps, align_path(W21_uk).steps
     agree = np.mean([np.mean(p == step_labels(c, len(p))) for p,c in ((path1, mined.bounds1), (path2, mined.bounds2))])
-    finding = f"From frames to one number: {n_steps} shared steps, {agree:.0%} of the frames aligned to the step they were mined in"
+    finding = f"From frames to one number: {agree:.0%} of them align with the step they lie in"
     return Pipeline(frames, M_tu, mined, W12_tk, W21_uk, (path1, path2), alignment_distance(W12_tk, W21_uk, "ctc"), finding)
 
-# %% ../nbs/48_figures.ipynb #fab18081
+# %% ../nbs/48_figures.ipynb #afd500bb
 def _arrow(fig:Figure, x:float, y:float, text:str="")->None:
     "An arrow to the right between two panels, in inches from the left upper corner."
     W, H = fig.get_size_inches()
@@ -318,22 +318,24 @@ def draw_pipeline(
         _strip(fig, frames, (.05, y), 1.32, cuts, per_row=4)
         fig.text(.05/6, 1 - (y - .03)/fig.get_size_inches()[1], f"video {i + 1}, {len(frames)} frames", fontsize=7.5)
     y = top + .3
-    M, blocks = (_place(fig, x, y, 1.12, 1.12) for x in (1.83, 3.13))
+    M, blocks = (_place(fig, x, y, 1.1, 1.1) for x in (1.86, 3.22))
     for ax,title in ((M, "relational matrix"), (blocks, "step mining")):
-        draw_matrix(parts.M_tu, ax, label="", ylabel="frame of video 1" if ax is M else "").set_title(title, fontsize=8.5)
-        ax.tick_params(pad=0, labelsize=7)
+        draw_matrix(parts.M_tu, ax, label="").set(xticks=[], yticks=[])
+        ax.set_title(title, fontsize=8.5)
+        ax.set_xlabel("video 2", fontsize=7.5)
+        ax.set_ylabel("video 1" if ax is M else "", fontsize=7.5)
     draw_blocks(parts.mined.bounds1, parts.mined.bounds2, blocks)
-    for x,W,path,i in ((4.55, parts.W12_tk, parts.paths[0], 1), (5.12, parts.W21_uk, parts.paths[1], 2)):
-        ax = draw_matrix(W, _place(fig, x, y, .42, 1.12), label="", vmax=1, xlabel=f"step of {3 - i}", ylabel="")
-        draw_path(path, ax, 8).set(xticks=range(W.shape[1]), xticklabels=[], yticks=[], aspect="auto")
+    for x,W,path,i in ((4.58, parts.W12_tk, parts.paths[0], 1), (5.05, parts.W21_uk, parts.paths[1], 2)):
+        ax = draw_path(path, draw_matrix(W, _place(fig, x, y, .4, 1.1), label="", vmax=1, ylabel=""), 7)
+        ax.set(xticks=[], yticks=[], aspect="auto")
         ax.set_title("alignment" if i == 1 else "", fontsize=8.5)
         ax.set_xlabel(f"{i} to {3 - i}", fontsize=7.5)
-    for x in (1.5, 3.04, 4.37, 5.66): _arrow(fig, x, y + .56)
-    fig.text(5.87/6, 1 - (y + .56)/fig.get_size_inches()[1], f"{parts.distance:.0f}", va="center", ha="center", fontsize=11, fontweight="bold")
-    fig.text(5.87/6, 1 - (y + .8)/fig.get_size_inches()[1], "nats", va="center", ha="center", fontsize=7)
+    for x in (1.53, 3.09, 4.45, 5.54): _arrow(fig, x, y + .55)
+    for dy,text,size in ((-.02, "distance", 7.5), (.55, f"{parts.distance:.0f}", 12), (.75, "nats", 7.5)):
+        fig.text(5.74/6, 1 - (y + dy)/fig.get_size_inches()[1], text, ha="center", va="center", fontsize=size, fontweight="bold" if size == 12 else None)
     return fig
 
-# %% ../nbs/48_figures.ipynb #c1b814f8
+# %% ../nbs/48_figures.ipynb #7ed5fe1b
 class Filled(NamedTuple):
     "A relational matrix, its blocks, and the table they come from."
     M_tu:np.ndarray # relational matrix (T,U)
@@ -355,10 +357,10 @@ def filled_table(
         for k in range(1, min(n_steps, i + 1, j + 1)):
             D_ktu[k, i, j] = max(D_ktu[k-1, a-1, b-1] + block(a, b, i + 1, j + 1) for a in range(k, i + 1) for b in range(k, j + 1))
     inside = np.mean([M_tu[a:x, b:y].sum(1).mean() for a,x,b,y in zip(mined[1][:-1], mined[1][1:], mined[2][:-1], mined[2][1:], strict=True)])
-    finding = f"{n_steps} blocks hold {inside:.0%} of the similarity of their frames; the corner of the last table is their score, {mined.score:.1f}"
+    finding = f"{n_steps} blocks hold {inside:.0%} of the similarity; their score, {mined.score:.1f}, ends the table"
     return Filled(M_tu, D_ktu, mined, finding)
 
-# %% ../nbs/48_figures.ipynb #294b0cf8
+# %% ../nbs/48_figures.ipynb #e4a323cd
 def draw_filled(
     parts:Filled, # computed
 )->Figure: # 6 inches wide
@@ -367,7 +369,7 @@ def draw_filled(
     fig, axes = _panels(parts.finding, parts.note, 1, 1 + K, 2.15)
     draw_blocks(*parts.mined[1:], draw_matrix(parts.M_tu, axes[0, 0], "relational matrix", label=""))
     for k,ax in enumerate(axes[0, 1:]):
-        draw_numbers(parts.D_ktu[k], draw_matrix(parts.D_ktu[k], ax, f"table, k = {k + 1}", "", float(np.nanmax(parts.D_ktu)), ylabel=""), 4.6)
+        draw_numbers(parts.D_ktu[k], draw_matrix(parts.D_ktu[k], ax, f"table, k = {k + 1}", "", float(np.nanmax(parts.D_ktu)), ylabel=""), 37/len(parts.M_tu))
         i, j = parts.mined.bounds1[k + 1] - 1, parts.mined.bounds2[k + 1] - 1
         ax.add_patch(plt.Rectangle((j - .5, i - .5), 1, 1, fill=False, lw=2, ec=step_colors(k + 1)[k], clip_on=False, zorder=3))
     for ax in axes[0]:
@@ -424,7 +426,7 @@ def draw_segmentations(
         top += each
     return fig
 
-# %% ../nbs/48_figures.ipynb #a1c634ce
+# %% ../nbs/48_figures.ipynb #8da3130e
 class Grains(NamedTuple):
     "One matrix cut into more and more steps, by two rules."
     M_tu:np.ndarray # relational matrix (T,U)
@@ -437,10 +439,10 @@ def grains(
     n_steps:tuple[int,...]=(4, 8, 12, 16), # at most min(T,U)
 )->Grains: # mean of Eq. 1 from one pass (paper); harmonic score with size prior (ours)
     "Blocks of several grains."
-    rules = {name: [found[k - 1] for k in n_steps] for name,found in (("Eq. 1", mine_steps_all(M_tu, max(n_steps), mean_score)),
+    rules = {name: [found[k - 1] for k in n_steps] for name,found in (("Eq. 1, one pass", mine_steps_all(M_tu, max(n_steps), mean_score)),
                                                                       ("size prior", mine_steps_all(M_tu, max(n_steps), shown_score)))}
     one, two = (largest_block(*found[0][1:]) for found in rules.values())
-    finding = f"From {n_steps[0]} steps to {n_steps[-1]}: at {n_steps[0]} the largest holds {one:.0%} of the frames by Eq. 1, {two:.0%} with the size prior"
+    finding = f"Largest of {n_steps[0]} blocks: {one:.0%} of the frames by Eq. 1, {two:.0%} with the size prior"
     return Grains(M_tu, rules, finding)
 
 def draw_grains(
@@ -449,14 +451,14 @@ def draw_grains(
     "Figure 5: the paper's rule above, ours below."
     columns = len(next(iter(parts.rules.values())))
     fig, axes = _panels(parts.finding, parts.note, len(parts.rules), columns, 1.45*len(parts.rules) + .4, sharex=True, sharey=True)
-    for (name, found),row in zip(parts.rules.items(), axes, strict=True):
-        for steps,ax in zip(found, row, strict=True):
-            draw_matrix(parts.M_tu, ax, label="", xlabel="", ylabel=f"{name}" if ax is row[0] else "")
+    for name,row in zip(parts.rules, axes, strict=True):
+        for steps,ax in zip(parts.rules[name], row, strict=True):
+            draw_matrix(parts.M_tu, ax, label="", xlabel="", ylabel=name if ax is row[0] else "")
             draw_blocks(steps.bounds1, steps.bounds2, ax).set(xticks=[], yticks=[])
-            if row is axes[0]: ax.set_title(f"K = {len(steps.bounds1) - 1}", fontsize=8.5)
+            if ax in axes[0]: ax.set_title(f"K = {len(steps.bounds1) - 1}", fontsize=8.5)
     return fig
 
-# %% ../nbs/48_figures.ipynb #b6581fcb
+# %% ../nbs/48_figures.ipynb #3627090c
 class Aligned(NamedTuple):
     "One pair: frames of the first video against steps of the second."
     W_tk:np.ndarray # probability (T,K); rows sum to less than one where a frame shows none of the steps
@@ -490,22 +492,22 @@ def alignments(
     yes, no = ([p.on_path for p in ranked if p.same is s] for s in (True, False))
     if not yes or not no: return Alignments(ranked, f"Mean probability on the path: {np.mean(yes or no):.2f}")
     surer, numbers = np.mean(yes) > np.mean(no), f"mean probability {np.mean(yes):.2f} against {np.mean(no):.2f}"
-    return Alignments(ranked, f"{'The path is surer where' if surer else 'The path is no surer where'} the procedure is the same: {numbers}")
+    return Alignments(ranked, f"Same procedure: {'a surer path' if surer else 'no surer a path'}, {numbers}")
 
 def draw_alignments(
     parts:Alignments, # computed
 )->Figure: # 6 inches wide
     "Figure 6."
     n = len(parts.pairs)
-    fig, axes = _panels(parts.finding, parts.note, 1, n, 2.3)
+    fig, axes = _panels(parts.finding, parts.note, 1, n, 2.7)
     for p,ax in zip(parts.pairs, axes[0], strict=True):
         draw_matrix(p.W_tk, ax, label="", vmax=1., xlabel="step", ylabel="frame" if ax is axes[0, 0] else "").set_aspect("auto")
-        draw_path(p.path_t, ax, min(9., 130/len(p.path_t)))
+        draw_path(p.path_t, ax, min(14., (55/len(p.path_t))**2))
         if ax is not axes[0, 0]: ax.set_yticks([])
-        ax.set_title(f"{'same' if p.same else p.kind or 'different'}\n{p.distance:.0f}", fontsize=8.5)
+        ax.set_title(f"{'same' if p.same else p.kind or 'different'}\nd = {p.distance:.0f}", fontsize=8.5)
     return fig
 
-# %% ../nbs/48_figures.ipynb #ce5ac47f
+# %% ../nbs/48_figures.ipynb #b3a52d36
 class FeatureMap(NamedTuple):
     "Features on a plane."
     xy_n2:np.ndarray # (N,2)
@@ -537,8 +539,12 @@ def feature_maps(
     "Say what training did to the silhouettes."
     told = [(b.what, b.silhouette, a.silhouette) for b,a in zip(maps[::2], maps[1::2], strict=True)]
     better = [what for what,b,a in told if a > b]
-    verb = f"Training pulls {' and '.join(better)} of one kind together" if better else "Training does not pull together what belongs together"
-    return FeatureMaps(maps, f"{verb}: silhouette {', '.join(f'{b:.2f} to {a:.2f} ({what})' for what,b,a in told)}")
+    verb = f"Training groups {' and '.join(better)} better" if better else f"Training does not group {' or '.join(what for what,_,_ in told)} better"
+    return FeatureMaps(maps, f"{verb}: S {' and '.join(f'{_two(b)} to {_two(a)}' for _,b,a in told)}")
+
+def _two(x:float)->str:
+    "Two decimals, and no minus before a zero."
+    return f"{round(x, 2) + 0.:.2f}"
 
 def draw_feature_maps(
     parts:FeatureMaps, # computed
@@ -547,10 +553,10 @@ def draw_feature_maps(
     fig, axes = _panels(parts.finding, parts.note, 1, len(parts.maps), 2.1 if len(parts.maps) > 2 else 2.6)
     for i,(p,ax) in enumerate(zip(parts.maps, axes[0], strict=True)):
         draw_points(p.xy_n2, p.group_n, ax, size=16 if len(p.xy_n2) < 80 else 6)
-        ax.set_title(f"{p.what}, {'after' if i % 2 else 'before'}\nS = {p.silhouette:.2f}", fontsize=8.5)
+        ax.set_title(f"{p.what}, {'after' if i % 2 else 'before'}\nS = {_two(p.silhouette)}", fontsize=8.5)
     return fig
 
-# %% ../nbs/48_figures.ipynb #56de792f
+# %% ../nbs/48_figures.ipynb #04616f6c
 def figure1(
     m:Material, # videos with true steps, and a model
     pairs:pd.DataFrame|None=None, # measured; the first different one is taken; None: by the rule of `choose_trio`
@@ -585,7 +591,7 @@ def figure3(
 )->Filled: # computed
     "The matrix and the table."
     p, how = _median_pair(m, pairs, seed)
-    return filled_table(shown_matrix(*clip_features(m, [p.a, p.b], 8)), 3)._replace(note=how)
+    return filled_table(shown_matrix(*clip_features(m, [p.a, p.b], 6)), 3)._replace(note=how)
 
 # %% ../nbs/48_figures.ipynb #559fbef3
 def _names_of(m:Material, id:str, bounds:np.ndarray)->list[str]:
@@ -634,7 +640,7 @@ def figure6(
     how = "as named" if pairs is not None else f"quartiles of the distance among {n} same and {len(some) - n} different pairs drawn by seed {seed}"
     return parts._replace(note=f"{m.data.name}: {how}; above each: kind and distance; a pale row: the frame shows none of the steps")
 
-# %% ../nbs/48_figures.ipynb #3c10dcc4
+# %% ../nbs/48_figures.ipynb #c826208c
 def mapped_videos(
     split:pd.DataFrame, # columns id, label
     most:int=8, # procedures, of as many tasks as possible
@@ -671,11 +677,11 @@ def figure7(
         inside, group_n = _frame_groups(m, few, F[shown.id.iloc[0]].shape[1])
         X_nd = np.concatenate([F[i][0].double().cpu().numpy()[keep] for i,keep in zip(few.id, inside, strict=True)])
         out["frames"].append(feature_map(X_nd, group_n, "frames", seed))
-    note = f"{m.data.name}: {len(shown)} videos by procedure ({shown.label.nunique()}, of {shown.label.map(task_of).nunique()} tasks)"
+    note = f"{m.data.name}: {len(shown)} videos by procedure (procedures: {shown.label.nunique()}, tasks: {shown.label.map(task_of).nunique()})"
     note += f"; frames of {len(few)} of them by true step" if len(few) else ""
     return feature_maps([*out["videos"], *out["frames"]])._replace(note=f"{note}; t-SNE; S: silhouette of the features")
 
-# %% ../nbs/48_figures.ipynb #021335ab
+# %% ../nbs/48_figures.ipynb #7a492752
 figures:dict[int,tuple[Callable[...,Any],Callable[[Any],Figure]]] = {
     1: (figure1, draw_trio), 2: (figure2, draw_pipeline), 3: (figure3, draw_filled), 4: (figure4, draw_segmentations),
     5: (figure5, draw_grains), 6: (figure6, draw_alignments), 7: (figure7, draw_feature_maps)} # number -> compute, draw
@@ -713,9 +719,9 @@ def check_figure(
     out = Path(out)
     if number not in figures: raise ValueError(f"figure: need a number from 1 to {max(figures)}; got {number}; the paper has no other figures")
     if out.suffix.lower() not in (".png", ".pdf", ".svg"): raise ValueError(f"figure: need a name that ends in .png, .pdf or .svg; got {out.name}; change it")
-    if out.is_dir() or not out.parent.is_dir(): raise ValueError(f"figure: need a file in an existing folder; got {out}; make the folder first, or change the name")
+    if out.is_dir() or not out.parent.is_dir(): raise ValueError(f"figure: need a file in an existing folder; got {out}; make the folder first")
 
-# %% ../nbs/48_figures.ipynb #5bfa8a84
+# %% ../nbs/48_figures.ipynb #2ef1ebdf
 world_default = replace(preset("tiny"), train=(10, 5, 2), val=(1, 8, 2), test=(2, 8, 3)) # of the figures, where no data are given (ours)
 
 def read_any(
@@ -750,7 +756,7 @@ def material(
     ckpt = load_checkpoint(checkpoint)
     shown = read_any(folder, ckpt.frame_shape[:2] if len(ckpt.frame_shape) == 3 else None, seed)
     if shown.frame_shape != ckpt.frame_shape:
-        raise ValueError(f"figure: need frames of shape {ckpt.frame_shape}, as in training; got {shown.frame_shape} in {folder}; give the data of this checkpoint")
+        raise ValueError(f"figure: need frames of shape {ckpt.frame_shape}, as in training; got {shown.frame_shape} in {folder}; give data like those")
     trunk, split = trunk_of(ckpt.system), shown_split(shown)
     seen = shown if trunk is None else as_features(shown, trunk, Path(checkpoint)/"features", ckpt.cfg.n_frames, (split,), progress=progress)
     return Material(shown, seen, untrained(ckpt), ckpt)

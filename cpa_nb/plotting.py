@@ -192,7 +192,7 @@ def draw_links(
         if not below.get(s): continue
         (a, x), (b, y) = edges[0][i:i+2], edges[1][(j := below[s].pop(0)):j+2]
         ax.fill([a, x, y, b], [1, 1, 0, 0], color=colors[s], alpha=.62, ec=_paper, lw=1.2)
-        ax.text(.36*(a + x) + .14*(b + y), .72, str(s + 1), ha="center", va="center_baseline", fontsize=7.5, fontweight="bold")
+        ax.text(.42*(a + x) + .08*(b + y), .8 if x - a < y - b else .7, str(s + 1), ha="center", va="center_baseline", fontsize=7.5, fontweight="bold")
     ax.set(xlim=(0, 1), ylim=(0, 1))
     ax.axis("off")
     return ax
