@@ -369,12 +369,12 @@ def table(
 # %% ../nbs/60_cli.ipynb #9aa268bb
 @app.command()
 def figure(
-    number:Annotated[int, typer.Argument(help="1 the task; 2 the pipeline; 3 matrix and table; 4 steps of two pairs; 5 every grain; 6 frames to steps; 7 features before "
-                                              "and after training.")],
+    number:Annotated[int, typer.Argument(help="1 the task; 2 the pipeline; 3 matrix and table; 4 steps of two pairs; 5 every grain; 6 frames to steps; "
+                                              "7 features before and after training.")],
     data:Annotated[Path|None, typer.Option(help="A data set as `cpa render` writes it, or PRECOG; a small world is rendered if left out.")]=None,
-    checkpoint:Annotated[Path|None, typer.Option("--checkpoint", "-c", help="Folder that training wrote; one is trained, kept and used again if left out.")]=None,
+    checkpoint:Annotated[Path|None, typer.Option("--checkpoint", "-c", help="Folder that training wrote; one is trained and kept if left out.")]=None,
     out:Annotated[Path|None, typer.Option(help="File to write, .png, .pdf or .svg; figure<number>.png if left out.")]=None,
-    pairs:Annotated[str, typer.Option(help="Pairs to show: two ids with a space between, commas between pairs. Else quantiles of the distance.")]="",
+    pairs:Annotated[str, typer.Option(help="Pairs to show: two ids with a space between, commas between pairs; else quantiles.")]="",
     steps:Annotated[int, typer.Option(help="Training steps, where no checkpoint is given.", callback=_at_least(1))]=300,
     seed:Annotated[int, typer.Option(help="Of the world, the training and the choice of pairs.", callback=_at_least(0))]=0,
     work:Annotated[Path, typer.Option(help="Where the world and the trained model are kept.")]=Path("runs/figures"),

@@ -111,7 +111,7 @@ def named_pairs(
     rows = [(a, b, label[a], label[b], label[a] == label[b], "same" if label[a] == label[b] else "mixed") for a,b in words]
     return measured(m, pd.DataFrame(rows, columns=["a", "b", "label_a", "label_b", "same", "kind"]))
 
-# %% ../nbs/48_figures.ipynb #c88a58a3
+# %% ../nbs/48_figures.ipynb #4115becf
 def _said(fig:Figure, finding:str, note:str)->None:
     "The finding on top, the choice of pairs at the bottom."
     fig.suptitle(fill(finding, 76), x=.008, ha="left", fontsize=9.5, fontweight="bold")
@@ -126,8 +126,8 @@ def _panels(finding:str, note:str, rows:int, columns:int, height:float, **more:A
 def _sheet(finding:str, note:str, body:float)->tuple[Figure,float]:
     "A figure of 6 inches for things at exact places, `body` inches in all, and where they begin."
     above, below = .12 + .16*fill(finding, 76).count("\n") + .2, .06 + .11*bool(note)*(1 + fill(note, 116).count("\n"))
-    fig = plt.figure(figsize=(6, above + body + below), layout="none")
-    _said(fig, finding, note)
+    fig = plt.figure(figsize=(6, above + body + below))
+    fig.set_layout_engine("none")
     H = fig.get_size_inches()[1]
     fig.suptitle(fill(finding, 76), x=.008, y=1 - .06/H, ha="left", fontsize=9.5, fontweight="bold")
     if note: fig.supxlabel(fill(note, 116), x=.008, y=.02/H, ha="left", fontsize=6.5, alpha=.75)
@@ -264,7 +264,7 @@ def draw_trio(
     _legend(fig, parts.names, top - gap + .06)
     return fig
 
-# %% ../nbs/48_figures.ipynb #9e724b05
+# %% ../nbs/48_figures.ipynb #09f3ab3a
 class Pipeline(NamedTuple):
     "One pair on its way to a distance."
     frames:tuple[np.ndarray,np.ndarray] # (T,H,W,3) each
@@ -281,7 +281,7 @@ def own_logits(
     system:System, # CPA
 )->Callable[[np.ndarray,np.ndarray],np.ndarray]: # (T,d), (K,d) -> (T,K)
     "The similarity before the softmax, in NumPy."
-    return dot_logits if system.distance.cfg.similarity == "dot" else partial(cosine_logits, scale=float(system.distance.scale()))
+    return dot_logits if system.distance.cfg.similarity == "dot" else partial(cosine_logits, scale=system.distance.scale().item())
 
 def pipeline(
     frames:tuple[np.ndarray,np.ndarray], # (T,H,W,3) each
@@ -556,7 +556,7 @@ def draw_feature_maps(
         ax.set_title(f"{p.what}, {'after' if i % 2 else 'before'}\nS = {_two(p.silhouette)}", fontsize=8.5)
     return fig
 
-# %% ../nbs/48_figures.ipynb #04616f6c
+# %% ../nbs/48_figures.ipynb #22a544a3
 def figure1(
     m:Material, # videos with true steps, and a model
     pairs:pd.DataFrame|None=None, # measured; the first different one is taken; None: by the rule of `choose_trio`
@@ -580,7 +580,7 @@ def figure2(
     "The pipeline."
     p, how = _median_pair(m, pairs, seed)
     F, cfg = clip_features(m, [p.a, p.b], 16), m.after.cfg
-    nothing = -np.inf if cfg.nothing is None else cfg.nothing*float(m.after.system.distance.scale())
+    nothing = -np.inf if cfg.nothing is None else cfg.nothing*m.after.system.distance.scale().item()
     A, B = (x[0].double().cpu().numpy() for x in F)
     return pipeline((clip_frames(m, p.a, 16), clip_frames(m, p.b, 16)), A, B, shown_matrix(*F), own_logits(m.after.system), nothing)._replace(note=how)
 

@@ -26,7 +26,7 @@ def set_style(
 )->None: # changes matplotlib's defaults for the session (ours)
     "The theme of every figure in the book."
     sns.set_theme(context="paper", style="white", palette=list(_steps))
-    plt.rcParams.update({"figure.figsize":(6, 2.6), "figure.dpi":100, "savefig.dpi":100, "figure.constrained_layout.use":True,
+    plt.rcParams.update({"figure.figsize":(6, 2.6), "figure.dpi":100, "savefig.dpi":100, "figure.constrained_layout.use":True, "svg.hashsalt":"cpa_nb",
         "axes.titlesize":9.5, "axes.titleweight":"bold", "axes.titlelocation":"left", "axes.labelsize":8.5, "xtick.labelsize":8, "ytick.labelsize":8,
         "legend.fontsize":8, "legend.frameon":False, "axes.edgecolor":_muted, "axes.linewidth":.7, "axes.labelcolor":_ink, "axes.titlecolor":_ink,
         "text.color":_ink, "xtick.color":_muted, "ytick.color":_muted, "xtick.labelcolor":_ink, "ytick.labelcolor":_ink})
