@@ -154,7 +154,7 @@ def check_clean(root: Path) -> Result:
 
 
 max_cells, max_bytes = 80, 500_000
-imports_plotting = {"experiments", "report"}
+imports_plotting = {"experiments", "figures", "report"}
 
 
 def modules(books: dict) -> dict:
