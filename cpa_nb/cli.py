@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['app', 'Json', 'Quiet', 'Device', 'Checkpoint', 'Backbone', 'Weights', 'FineTune', 'Size', 'Frames', 'SkipBad',
            'data_app', 'plain', 'run', 'main', 'render', 'demo', 'train', 'verdict_text', 'verify', 'evaluate',
-           'calibrate', 'table', 'data_check', 'data_extract']
+           'calibrate', 'table', 'figure', 'data_check', 'data_extract']
 
 # %% ../nbs/60_cli.ipynb #09fd10ce
 import inspect
@@ -400,6 +400,34 @@ def table(
         shown[heading] = wanted.show(run_rows(wanted, names, numbers, work, results, root, device, not quiet))
         if not as_json: print("\n".join(filter(None, (heading, _said(shown[heading])))), flush=True)
     if as_json: _say(dict(table=next(iter(shown.values())).to_dict("records")) if "" in shown else {h: t.to_dict("records") for h,t in shown.items()}, "", True)
+
+
+# %% ../nbs/60_cli.ipynb #9aa268bb
+@app.command()
+def figure(
+    number:Annotated[int, typer.Argument(help="1 the task; 2 the pipeline; 3 matrix and table; 4 steps of two pairs; 5 every grain; 6 frames to steps; "
+                                              "7 features before and after training.")],
+    data:Annotated[Path|None, typer.Option(help="A data set as `cpa render` writes it, or PRECOG; a small world is rendered if left out.")]=None,
+    checkpoint:Annotated[Path|None, typer.Option("--checkpoint", "-c", help="Folder that training wrote; one is trained and kept if left out.")]=None,
+    out:Annotated[Path|None, typer.Option(help="File to write, .png, .pdf or .svg; figure<number>.png if left out.")]=None,
+    pairs:Annotated[str, typer.Option(help="Pairs to show: two ids with a space between, commas between pairs; else quantiles.")]="",
+    steps:Annotated[int, typer.Option(help="Training steps, where no checkpoint is given.", callback=_at_least(1))]=300,
+    seed:Annotated[int, typer.Option(help="Of the world, the training and the choice of pairs.", callback=_at_least(0))]=0,
+    work:Annotated[Path, typer.Option(help="Where the world and the trained model are kept.")]=Path("runs/figures"),
+    quiet:Quiet=False, as_json:Json=False,
+)->None:
+    """Draw a figure of the paper, from data and a model.
+
+    Prints what it found and which videos it shows.
+
+    Example: cpa figure 6 --data demo/world --checkpoint demo/checkpoint
+    """
+    from cpa_nb.figures import check_figure, material, paper_figure, read_any
+    target = out or Path(f"figure{number}.png")
+    check_figure(number, target)
+    if data: read_any(data)
+    made = paper_figure(number, material(data, checkpoint, work, steps, seed, not quiet), target, pairs, seed)
+    _say(made._asdict() | dict(number=number), f"{made.finding}\n{made.note}\nfigure      {made.path}", as_json)
 
 
 # %% ../nbs/60_cli.ipynb #57ee5192
