@@ -504,4 +504,5 @@ def data_extract(
     shape = _height_width(size)
     extract_frames(source, out, None, shape, quality, None if cuts is None else _spans_of(cuts), workers, not quiet, skip_bad)
     n = len(FrameSource(out))
-    _say(dict(folder=str(out), videos=n, of=len(source), size=shape, quality=quality), f"{n} of {len(source)} videos in {out}, {size}, JPEG quality {quality}", as_json)
+    facts = dict(folder=str(out), videos=n, of=len(source), size=shape, quality=quality)
+    _say(facts, f"{n} of {len(source)} videos in {out}, {size}, JPEG quality {quality}", as_json)

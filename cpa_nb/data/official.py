@@ -109,7 +109,7 @@ def _differences(data:SVSet, d:OfficialSet)->list:
         if s not in found: said.append(f"{s}_split.txt is missing"); continue
         said += [f"{s} has {getattr(found[s], k)} {k.replace('_', ' ')}, published are {n}" for k,n in c._asdict().items() if getattr(found[s], k) != n]
     said += [f"{s}_split.txt is there, but no such split was published" for s in found if s not in d.splits]
-    names = len({n for steps in data.label_bank.values() for n in steps})
+    names = len({str(n) for steps in data.label_bank.values() for n in steps})
     if (len(data.label_bank), names) == (d.bank, d.steps): return said
     return [*said, f"label_bank.json holds {len(data.label_bank)} procedures of {names} steps, published are {d.bank} of {d.steps}"]
 
@@ -144,11 +144,15 @@ def read_official(
     warnings.warn(f"{text}; they and their pairs are left out", stacklevel=2)
     return data.without(missing)
 
-def _about(folder:Path)->dict:
-    "What `extract_frames` noted of a frame folder; empty where it did not make it."
-    try: found = json.loads((folder/"_source.json").read_text(encoding="utf-8"))
+def _noted(path:Path)->dict:
+    "A JSON object on disk; empty where there is none that can be read."
+    try: found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError): return {}
     return found if isinstance(found, dict) else {}
+
+def _about(folder:Path)->dict:
+    "What `extract_frames` noted of a frame folder; empty where it did not make it."
+    return _noted(folder/"_source.json")
 
 # %% ../../nbs/15_official.ipynb #6f569406
 def development_split(
@@ -276,8 +280,7 @@ def _begin(out:Path, settings:dict)->None:
     "Refuse a folder that holds something else; note what will be done."
     note = out/"extraction.json"
     if note.exists():
-        try: old = json.loads(note.read_text(encoding="utf-8"))
-        except ValueError: old = {}
+        old = _noted(note)
         other = [f"{k} {old.get(k)}, not {v}" for k,v in settings.items() if old.get(k) != v]
         if other: raise ValueError(f"extract_frames: {out} holds frames that were made otherwise: {'; '.join(other)}; choose another folder")
     elif any(p.name != ".part" for p in out.iterdir()):
@@ -379,7 +382,8 @@ def _holding(kind:str, folder:Path, data:SVSet, workers:int, progress:bool)->Hol
 def _changed(folder:Path, kind:str, table:pd.DataFrame)->list:
     "Recordings whose bytes differ from those in the manifest, where there is one."
     if not (folder/"manifest.csv").is_file(): return []
-    old = pd.read_csv(folder/"manifest.csv", dtype=str)
+    try: old = pd.read_csv(folder/"manifest.csv", dtype=str)
+    except ValueError as e: raise ValueError(f"check_official: need a table in {folder/'manifest.csv'}; got {e}; remove it, and it is written anew") from None
     if not {"form", "id", "sha256"} <= set(old.columns): return []
     known = dict(old[old.form == kind][["id", "sha256"]].itertuples(index=False, name=None))
     return [i for i,h in zip(table.id, table.sha256, strict=True) if known.get(i, h) != h]
@@ -482,9 +486,8 @@ def write_manifest(
     if not any(len(h.table) for h in report.holdings):
         raise ValueError(f"write_manifest: need readable recordings; got none in {report.folder}; put them into videos, frames or features")
     path = report.folder/"manifest.csv"
-    made = report.folder/"frames"/"extraction.json"
     facts = dict(format=1, set=report.about.name, lists_as_published=not report.differences, read_with=reading_with(), resize_at_reading=_resize,
-                 frames_made=json.loads(made.read_text(encoding="utf-8")) if made.is_file() else None,
+                 frames_made=_noted(report.folder/"frames"/"extraction.json") or None,
                  recordings={h.kind: dict(readable=len(h.table), missing=h.missing, unreadable=[str(e) for e in h.bad]) for h in report.holdings})
     _write(path.with_suffix(".json"), json.dumps(facts, indent=1))
     _write(path, pd.concat([h.table for h in report.holdings]).to_csv(index=False))
