@@ -232,7 +232,7 @@ def drop_path(
     best = topology_path(W_tj, drop_topology(_n_steps("drop_path", W_tj, 1)))
     return best._replace(steps=best.steps - 1)
 
-# %% ../nbs/04_variants.ipynb #59e50856
+# %% ../nbs/04_variants.ipynb #82718d69
 def percentile_logit(
     L_tk:np.ndarray, # logits of frames against steps (T,K)
     keep:float=.3, # share of them worth keeping, 0..1
@@ -250,7 +250,7 @@ def with_drop_price(
     "Frame-to-step matrix with a column that costs a given price."
     W_tk, price = np.asarray(W_tk, dtype=np.float64), np.asarray(price, dtype=np.float64)
     if W_tk.ndim != 2 or price.shape not in ((), (len(W_tk),)) or not (price >= 0).all():
-        raise ValueError(f"with_drop_price: need a matrix (T,K) and one price >= 0 or T; got {W_tk.shape} and {price.tolist()}; a price is -log of a probability")
+        raise ValueError(f"with_drop_price: need a matrix (T,K) and one price >= 0 or T; got {W_tk.shape} and {price.tolist()}; a price is -log P")
     return np.column_stack([np.broadcast_to(np.exp(-price), len(W_tk)), W_tk])
 
 # %% ../nbs/04_variants.ipynb #0c1bf28c
