@@ -121,7 +121,7 @@ def topology_log_prob(
     L_tq = _state_logs("topology_log_prob", W_tj, topology)
     return float(np.logaddexp.reduce(_walk_table(L_tq, topology.start_q, *_moves(topology))[-1] + topology.end_q))
 
-# %% ../nbs/04_variants.ipynb #73115bdb
+# %% ../nbs/04_variants.ipynb #cde1b4a9
 class Walk(NamedTuple):
     "The most probable single walk."
     log_prob: float # log of its weight
@@ -137,10 +137,9 @@ def topology_posterior(
     E_tq = _walk_table(L_tq[::-1].copy(), topology.end_q, target, source, weight)[::-1]
     total = np.logaddexp.reduce(D_tq[-1] + topology.end_q)
     if total == -np.inf: raise ValueError("topology_posterior: need one walk of positive probability; got P=0; look for zeros in W")
-    G_tj = np.zeros(np.shape(W_tj))
     on = (D_tq > -np.inf) & (E_tq > -np.inf) # both hold log W of frame t, so one is taken off
-    np.add.at(G_tj, (slice(None), topology.column_q), np.where(on, np.exp(np.where(on, D_tq + E_tq - L_tq - total, 0.)), 0.))
-    return G_tj
+    G_tq = np.where(on, np.exp(np.where(on, D_tq + E_tq - L_tq - total, 0.)), 0.)
+    return G_tq @ (topology.column_q[:, None] == np.arange(np.shape(W_tj)[1]))
 
 def topology_path(
     W_tj:np.ndarray, # probability of column j at frame t, (T,J)
@@ -232,7 +231,7 @@ def drop_path(
     best = topology_path(W_tj, drop_topology(_n_steps("drop_path", W_tj, 1)))
     return best._replace(steps=best.steps - 1)
 
-# %% ../nbs/04_variants.ipynb #59e50856
+# %% ../nbs/04_variants.ipynb #24de6f03
 def percentile_logit(
     L_tk:np.ndarray, # logits of frames against steps (T,K)
     keep:float=.3, # share of them worth keeping, 0..1
@@ -250,7 +249,7 @@ def with_drop_price(
     "Frame-to-step matrix with a column that costs a given price."
     W_tk, price = np.asarray(W_tk, dtype=np.float64), np.asarray(price, dtype=np.float64)
     if W_tk.ndim != 2 or price.shape not in ((), (len(W_tk),)) or not (price >= 0).all():
-        raise ValueError(f"with_drop_price: need a matrix (T,K) and one price >= 0 or T; got {W_tk.shape} and {price.tolist()}; a price is -log of a probability")
+        raise ValueError(f"with_drop_price: need a matrix (T,K) and one price >= 0 or T; got {W_tk.shape} and {price.tolist()}; use -log P")
     return np.column_stack([np.broadcast_to(np.exp(-price), len(W_tk)), W_tk])
 
 # %% ../nbs/04_variants.ipynb #0c1bf28c
@@ -370,7 +369,7 @@ def _gap_trace(
             blocks1[k,0], blocks2[k,0] = i, j
     return blocks1, blocks2
 
-# %% ../nbs/04_variants.ipynb #cbe43ed4
+# %% ../nbs/04_variants.ipynb #7106274b
 class StepsWithGaps(NamedTuple):
     "Corresponding steps of two videos, and the frames in none: step k is frames blocks[k,0] up to, not including, blocks[k,1]."
     score:float # sum of the block scores, less the prices of dropped frames
@@ -384,7 +383,9 @@ def _outside(
     T:int, # frames
 )->np.ndarray: # (T,) bool
     "Frames in no block."
-    return ((np.arange(T)[:, None] < blocks[:, 0]) | (np.arange(T)[:, None] >= blocks[:, 1])).all(1)
+    outside_t = np.ones(T, np.bool_)
+    for begin, end in blocks: outside_t[begin:end] = False
+    return outside_t
 
 def _prices(
     name:str, # function that was called
