@@ -148,7 +148,7 @@ def per_frame_distance_torch(
         return log_prob(logW, lengths=lengths)/n
     return -(one(logW12, len1) + one(logW21, len2))/2
 
-# %% ../nbs/09_variants_torch.ipynb #de4880ac
+# %% ../nbs/09_variants_torch.ipynb #88d4b054
 def duplicate_groups_torch(
     S_bkd:Tensor, # step features (B,K,d)
     tau:float=.95, # cosine above which two steps are the same, -1..1
@@ -166,7 +166,7 @@ def grouped_log_softmax_torch(
 )->Tensor: # (B,T,K) log W; the columns of different groups sum to 1 after exp (ours)
     "Log softmax over groups of equal steps; each step gets that of its group."
     if group_bk.shape != (L_btk.shape[0], L_btk.shape[2]):
-        raise ValueError(f"grouped_log_softmax_torch: need one group per step {(L_btk.shape[0], L_btk.shape[2])}; got {tuple(group_bk.shape)}; group these steps")
+        raise ValueError(f"grouped_log_softmax_torch: need groups (B,K) for logits {tuple(L_btk.shape)}; got {tuple(group_bk.shape)}; group these steps")
     same_bkk = (group_bk[:, :, None] == group_bk[:, None]).to(L_btk.dtype)
     n_b1k = same_bkk.sum(1, keepdim=True)
     mean_btk = L_btk @ same_bkk/n_b1k
@@ -201,7 +201,7 @@ class MinedWithGapsTorch(NamedTuple):
     dropped1:Tensor # (B,T) bool, frames of the first videos in no step
     dropped2:Tensor # (B,U) bool, of the second
 
-# %% ../nbs/09_variants_torch.ipynb #15ef33c4
+# %% ../nbs/09_variants_torch.ipynb #c85287d3
 def rescore_with_gaps_torch(
     M_btu:Tensor, # relational matrices (B,T,U)
     blocks1:Tensor, # (B,K,2) long, start and end of each step in the first videos
@@ -209,8 +209,8 @@ def rescore_with_gaps_torch(
     score:Callable=mean_score, # block score (T,U,K) -> BlockTables
 )->Tensor: # (B,) sum of the block scores, with gradient to M (paper, Eq. 2)
     "Score of given blocks, four entries of the summed-area table each."
-    (B, T, U), K = M_btu.shape, blocks1.shape[1]
-    first, rest, bias = (torch.from_numpy(np.asarray(table)).to(M_btu.device) for table in score(T, U, K))
+    _, T, U = M_btu.shape
+    first, rest, bias = (torch.from_numpy(np.asarray(table)).to(M_btu.device) for table in score(T, U, blocks1.shape[1]))
     (a, x), (b, y) = blocks1.unbind(-1), blocks2.unbind(-1)
     weight_bk = torch.cat([first[x-a, y-b][:, :1], rest[x-a, y-b][:, 1:]], 1)
     S_bn = F.pad(M_btu.double().cumsum(1).cumsum(2), (1, 0, 1, 0)).flatten(1)
