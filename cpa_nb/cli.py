@@ -341,12 +341,27 @@ def _tables(which:str, data:str, task:str, select:str)->dict[str,Any]:
     "What is to be printed: heading and table."
     from cpa_nb.experiments import sv_tables
     from cpa_nb.tables import benches, paper_rows, paper_table
-    if which in sv_tables and (data or select != "last"): raise ValueError(f"table: need a number for --data and --select; got {which!r}, which has its own data; leave them out")
+    if which in sv_tables and (data or select != "last"):
+        raise ValueError(f"table: need a number for --data and --select; got {which!r}, which has its own data; leave them out")
     if which in sv_tables: return {"": sv_tables[which]}
     if which not in [*map(str, paper_rows)]: raise ValueError(f"table: need one of {', '.join([*map(str, paper_rows), *sv_tables])}; got {which!r}")
     if task != "sv": raise ValueError(f"table: need --task sv, sequence verification; got {task!r}")
     if select not in ("last", "best"): raise ValueError(f"table: need --select last or best; got {select!r}")
     return {f"Table {which}, {benches[b].says if b in benches else b}": paper_table(int(which), b, select) for b in (data.split(",") if data else benches)}
+
+def _whole(seeds:str)->list[int]|None:
+    "Whole numbers with commas between them, or nothing."
+    if not all(s.strip().isdigit() for s in seeds.split(",") if seeds): raise ValueError(f"table: need whole numbers in --seeds, as in 1,2,3; got {seeds!r}")
+    return [int(s) for s in seeds.split(",")] if seeds else None
+
+def _data_root()->Path|None:
+    "The folder that CPA_DATA names."
+    return Path(os.environ["CPA_DATA"]) if os.environ.get("CPA_DATA") else None
+
+def _announce(new:list[str], results:Path)->None:
+    "What has to be trained before a table can be shown."
+    if new: print(f"{len(new)} rows have no record in {results} and are trained first, minutes to hours (Ctrl-C stops, the same command goes on): "
+                  f"{', '.join(new)}", file=sys.stderr)
 
 def _beside(which:str, data:str, names:list[str]|None, work:Path, results:Path, root:Path|None, quiet:bool, as_json:bool)->None:
     "Learning rates and costs of the methods of Table 1."
@@ -386,17 +401,10 @@ def table(
     from cpa_nb.experiments import missing_rows, run_rows
     from cpa_nb.training import usable_device
     usable_device(device)
-    if not all(s.strip().isdigit() for s in seeds.split(",") if seeds): raise ValueError(f"table: need whole numbers in --seeds, as in 1,2,3; got {seeds!r}")
-    root = Path(os.environ["CPA_DATA"]) if os.environ.get("CPA_DATA") else None
-    names, numbers = methods.split(",") if methods else None, [int(s) for s in seeds.split(",")] if seeds else None
-    if which in ("lr", "cost"):
-        _beside(which, data, names, work, results, root, quiet, as_json)
-        return
-    shown = {}
+    names, numbers, root, shown = methods.split(",") if methods else None, _whole(seeds), _data_root(), {}
+    if which in ("lr", "cost"): return _beside(which, data, names, work, results, root, quiet, as_json)
     for heading,wanted in _tables(which, data, task, select).items():
-        if new := missing_rows(wanted, names, numbers, results):
-            print(f"{len(new)} rows have no record in {results} and are trained first, minutes to hours (Ctrl-C stops, the same command goes on): "
-                  f"{', '.join(f'{r.method} {r.seed}' for r in new)}", file=sys.stderr)
+        _announce([f"{r.method} {r.seed}" for r in missing_rows(wanted, names, numbers, results)], results)
         shown[heading] = wanted.show(run_rows(wanted, names, numbers, work, results, root, device, not quiet))
         if not as_json: print("\n".join(filter(None, (heading, _said(shown[heading])))), flush=True)
     if as_json: _say(dict(table=next(iter(shown.values())).to_dict("records")) if "" in shown else {h: t.to_dict("records") for h,t in shown.items()}, "", True)

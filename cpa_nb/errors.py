@@ -26,7 +26,8 @@ def equal_error(
     "Where a method's two kinds of error meet."
     distance, same = np.asarray(distance, dtype=np.float64), np.asarray(same, dtype=bool)
     if distance.shape != same.shape or not same.any() or same.all() or np.isnan(distance).any():
-        raise ValueError(f"equal_error: need distances of pairs of both kinds, none NaN; got {distance.shape} distances, {same.sum()} of {same.size} pairs same; check the table")
+        raise ValueError(f"equal_error: need distances of pairs of both kinds, none NaN; got {distance.shape} distances, {same.sum()} of {same.size} "
+                         "pairs same; check the table")
     cuts, n, m = np.unique(distance), int(same.sum()), int((~same).sum())
     missed = n - np.searchsorted(np.sort(distance[same]), cuts, side="right")
     fooled = np.searchsorted(np.sort(distance[~same]), cuts, side="right")
@@ -67,7 +68,8 @@ def by_kind(
     "On which kind of difference a method stands alone."
     right = outcomes(pairs, list(methods))
     state = alone(right, method)
-    rows = [dict(kind=k, pairs=len(g), error=100*(~right[method][g.index]).mean(), lost=100*(state[g.index] == "lost").mean(), won=100*(state[g.index] == "won").mean())
+    def share(wanted:pd.Series)->float: return float(100*wanted.mean())
+    rows = [dict(kind=k, pairs=len(g), error=share(~right[method][g.index]), lost=share(state[g.index] == "lost"), won=share(state[g.index] == "won"))
             for k,g in pairs.groupby("kind")]
     return pd.DataFrame(rows)
 
@@ -86,7 +88,8 @@ def side_by_side(
         table = pd.read_csv(path, dtype={"a": str, "b": str})
         if distance not in table: raise ValueError(f"side_by_side: need a column {distance!r} in {path}; got {[*table.columns[7:]]}; name one of them")
         if out is None: out = table[["a", "b", "same", "kind", "label_a", "label_b"]].copy()
-        elif not out[["a", "b"]].equals(table[["a", "b"]]): raise ValueError(f"side_by_side: need the same pairs in every table; got others in {path}; run the rows on the same data")
+        elif not out[["a", "b"]].equals(table[["a", "b"]]):
+            raise ValueError(f"side_by_side: need the same pairs in every table; got others in {path}; run the rows on the same data")
         out[name] = table[distance]
     if out is None: raise ValueError("side_by_side: need at least one column; got none; name a method")
     return out

@@ -27,7 +27,6 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from .backbones import trunk_of
 from .baselines.embedding import embedding_distances
 from .baselines.sv import rival_distances
 from .data.label_bank import simulate_features
@@ -91,11 +90,12 @@ def recordings(
 )->SVSet: # from frames/, videos/ or features/, the first that is there
     "A published set with its recordings; those that are missing are named and left out."
     backend = next((b for b in ("frames", "videos", "features") if (root/cfg.data/b).is_dir()), None)
-    if backend is None: raise ValueError(f"recordings: need frames/, videos/ or features/ in {root/cfg.data}; got none; `cpa data check` says what a copy holds")
+    if backend is None: raise ValueError(f"recordings: need frames/, videos/ or features/ in {root/cfg.data}; got none; `cpa data check` tells what is there")
     return read_official(cfg.data.lower(), root/cfg.data, backend, None if backend == "features" else (180, 320), skip_missing=True)
 
 published = ("CSV", "COIN-SV", "Diving48-SV") # sets of recordings, where CPA_DATA has them
-other_data:dict[str,Callable[[SVConfig,Path,Path,bool],SVSet]] = dict(precog=skeletons, people=filmed, csv=named_steps) | dict.fromkeys(published, recordings)
+other_data:dict[str,Callable[[SVConfig,Path,Path,bool],SVSet]] = dict(precog=skeletons, people=filmed, csv=named_steps)
+other_data |= dict.fromkeys(published, recordings)
 
 def load_data(
     cfg:SVConfig, # names the data and the seed
@@ -178,7 +178,7 @@ def identity(
     system:System, # or any module with a distance
 )->dict[str,Any]: # as JSON gives it back
     "What a system is, apart from its weights: a state of training is taken up, and a record understood, by it."
-    holder = next((m for m in (system.distance, system) if hasattr(m, "cfg")), None)
+    holder:Any = next((m for m in (system.distance, system) if hasattr(m, "cfg")), None)
     about = dict(distance=type(system.distance).__name__, config=asdict(holder.cfg) if holder else {}, weights=getattr(system, "weights", None))
     if hasattr(system, "log_contrast"): about["scale"] = round(system.log_contrast.exp().item(), 3)
     if not isinstance(system, System): about |= dict(system=type(system).__name__, parameters=sum(p.numel() for p in system.parameters()))
@@ -266,7 +266,7 @@ def measure_row(
     data:SVSet, # as the system takes it
     device:str, # where it is
 )->tuple[pd.DataFrame,dict[str,Any]]: # test pairs with a column for each distance, and what they say
-    "The distances of the test pairs: the system's own and, on features of frames, those of the rivals; its own once more with the frames of every clip shuffled."
+    "The distances of the test pairs: the system's own and, on features of frames, those of the rivals; its own again with the frames of clips shuffled."
     others = rival_distances() if reads_frames(system) else embedding_distances()
     distances = {name: d.to(device) for name,d in (own_distances(system) | others).items()}
     pairs = evaluate_pairs(system, data, "test", distances)

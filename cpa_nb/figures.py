@@ -31,7 +31,7 @@ from sklearn.metrics import silhouette_score
 from torch import Tensor
 
 from .alignment import align_path, alignment_distance
-from .backbones import trunk_of
+from .backbones import TrunkEncoder, trunk_of
 from .data.sv import SVSet, decoded, read_precog, read_sv, task_of
 from .data.synthetic import preset, render_world
 from .data.video import test_indices
@@ -758,5 +758,6 @@ def material(
     if shown.frame_shape != ckpt.frame_shape:
         raise ValueError(f"figure: need frames of shape {ckpt.frame_shape}, as in training; got {shown.frame_shape} in {folder}; give data like those")
     trunk, split = trunk_of(ckpt.system), shown_split(shown)
-    seen = shown if trunk is None else as_features(shown, trunk, Path(checkpoint)/"features", ckpt.cfg.n_frames, (split,), progress=progress)
+    seen = shown
+    if isinstance(trunk, TrunkEncoder): seen = as_features(shown, trunk, Path(checkpoint)/"features", ckpt.cfg.n_frames, (split,), progress=progress)
     return Material(shown, seen, untrained(ckpt), ckpt)

@@ -104,7 +104,13 @@ methods |= {"lite0": lite0_row, "tuned": tuned_row, "zero-shot": zero_shot_row}
 
 
 # %% ../nbs/35_methods.ipynb #8c54be60
-def through_trunk(system:System, data:SVSet, split:str|None, work:Path, progress:bool)->SVSet:
+def through_trunk(
+    system:System, # may have a frozen trunk of pictures
+    data:SVSet, # pictures or features
+    split:str|None, # whose videos are needed; None: all
+    work:Path, # features are kept there
+    progress:bool, # a bar
+)->SVSet: # the same videos, as the system takes them
     "Pictures of all videos, or of a split, as the features of a frozen trunk, computed once and kept; other data as they are."
     trunk = trunk_of(system)
     if not isinstance(trunk, TrunkEncoder) or not trunk.frozen or len(data.frame_shape) != 3: return data
@@ -127,7 +133,8 @@ def of_pictures(
 )->Builder: # refused where frames are vectors
     "A row that needs pixels."
     def checked(data:SVSet, seed:int)->System:
-        if len(data.frame_shape) != 3: raise ValueError(f"methods: need pictures for this network; {data.name} has {data.frame_shape[0]} numbers a frame; leave the row out")
+        if len(data.frame_shape) != 3:
+            raise ValueError(f"methods: need pictures for this network; {data.name} has {data.frame_shape[0]} numbers a frame; leave the row out")
         return build(data, seed)
     return checked
 
