@@ -400,10 +400,10 @@ def _prices(
 
 def gap_price(
     M_tu:np.ndarray, # relational matrix (T,U), or any similarity
-    kappa:float=1., # price of a frame in units of the mean entry, >= 0
+    kappa:float=.2, # price of a frame in units of the mean entry, >= 0
 )->float: # kappa*mean(|M|), so that it scales with M as scores do (ours)
     "Price of a dropped frame that fits a matrix."
-    if not kappa >= 0: raise ValueError(f"gap_price: need kappa >= 0; got {kappa}; 1 is a start")
+    if not kappa >= 0: raise ValueError(f"gap_price: need kappa >= 0; got {kappa}; 0.2 is a start")
     return float(kappa*np.abs(M_tu).mean())
 
 def mine_steps_with_gaps(
