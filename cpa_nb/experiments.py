@@ -6,8 +6,9 @@
 __all__ = ['published', 'other_data', 'sv_rows', 'ladder_rows', 'sv_tables', 'SVConfig', 'skeletons', 'filmed', 'named_steps',
            'recordings', 'load_data', 'environment', 'record_path', 'read_record', 'reads_frames', 'mined_steps',
            'mining_gain', 'identity', 'PrintedDistance', 'own_distances', 'frame_index', 'settle_index', 'on_test',
-           'train_row', 'measure_row', 'sv', 'read_records', 'sv_table', 'kind_table', 'ladder_table', 'SVTable',
-           'gain_rows', 'mining_rows', 'chosen_lr', 'table_rows', 'missing_rows', 'run_rows', 'validation_rows']
+           'train_row', 'measure_row', 'sv', 'read_records', 'world_draws', 'sv_table', 'kind_table', 'ladder_table',
+           'SVTable', 'gain_rows', 'mining_rows', 'chosen_lr', 'table_rows', 'missing_rows', 'run_rows',
+           'validation_rows']
 
 # %% ../nbs/40_experiments.ipynb #4ba5c484
 import hashlib
@@ -314,7 +315,10 @@ def read_records(
     wanted = None if seeds is None else set(seeds)
     return [r for r in records if wanted is None or r["config"]["seed"] in wanted]
 
-def _shuffled(draws:list[float], seed:int)->np.ndarray:
+def world_draws(
+    draws:list[float], # resampled values of a row
+    seed:int, # of the world or draw of people
+)->np.ndarray: # the same, in another order
     "Draws in an order of their world's own, the same for all its rows: one seed resampled all worlds, which would tie draw i of one to that of another."
     return np.random.default_rng([seed, 31]).permutation(draws)
 
@@ -322,7 +326,7 @@ def _mean(records:list[dict[str,Any]], name:str, kind:str|None=None)->tuple[floa
     "AUC and resampled AUCs, averaged over seeds: worlds are independent, so any draw of one may stand beside any draw of another."
     some = [(r["distances"][name], r["config"]["seed"]) for r in records]
     pick = [(d["auc"], d["draws"], s) if kind is None else (d["kinds"][kind], d["kind_draws"][kind], s) for d,s in some]
-    return float(np.mean([value for value,_,_ in pick])), np.mean([_shuffled(draws, s) for _,draws,s in pick], 0)
+    return float(np.mean([value for value,_,_ in pick])), np.mean([world_draws(draws, s) for _,draws,s in pick], 0)
 
 def _difference(some:dict[int,Any], name:str, base:dict[int,Any], base_name:str, kind:str|None=None)->dict[str,float]:
     "Difference to the reference on the seeds that both have, with its paired interval; NaN where they share none."
@@ -414,7 +418,7 @@ def gain_rows(
     "By how much the steps people are shown beat uniform cuts after training, averaged over seeds."
     some = [(r["mining"]["gain"], r["config"]["seed"]) for r in records if r["config"]["method"] == method and r["mining"].get("gain")]
     names = ("accuracy", "boundary_f1") if some else ()
-    ends = {k: np.nanquantile(np.mean([_shuffled(g[k]["draws"], s) for g,s in some], 0), [.025, .975]) for k in names}
+    ends = {k: np.nanquantile(np.mean([world_draws(g[k]["draws"], s) for g,s in some], 0), [.025, .975]) for k in names}
     value = {k: np.mean([g[k]["value"] for g,_ in some]) for k in names}
     return pd.DataFrame([dict(measure=k, seeds=len(some), gain=100*value[k], low=100*ends[k][0], high=100*ends[k][1]) for k in names])
 

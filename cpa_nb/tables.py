@@ -30,7 +30,7 @@ from .data.label_bank import simulate_features
 from .data.official import development_split, read_official
 from .data.sv import ArraySource, SVSet, read_precog
 from .evaluation import encode_videos, fit_validated, pair_distances
-from .experiments import SVConfig, SVTable, environment, identity, load_data, on_test, other_data, published, sv_table
+from .experiments import SVConfig, SVTable, environment, identity, load_data, on_test, other_data, published, sv_table, world_draws
 from .methods import k_name, methods, steps_printed, steps_recommended
 from .training import TrainConfig, pair_batches, train_step, write_json
 
@@ -300,5 +300,5 @@ def resampled(
     row:Row, # which
 )->np.ndarray: # (n,) AUC of each draw, mean over seeds
     "The resampled AUCs of a row; the same draws for all rows of a seed."
-    some = [r["distances"][row.distance]["draws"] for r in records if r["config"]["method"] == row.method]
+    some = [world_draws(r["distances"][row.distance]["draws"], r["config"]["seed"]) for r in records if r["config"]["method"] == row.method]
     return np.mean(some, axis=0)
