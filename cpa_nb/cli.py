@@ -344,10 +344,21 @@ def _tables(which:str, data:str, task:str, select:str)->dict[str,Any]:
     if which in sv_tables and (data or select != "last"):
         raise ValueError(f"table: need a number for --data and --select; got {which!r}, which has its own data; leave them out")
     if which in sv_tables: return {"": sv_tables[which]}
-    if which not in [*map(str, paper_rows)]: raise ValueError(f"table: need one of {', '.join([*map(str, paper_rows), *sv_tables])}; got {which!r}")
+    if which not in [*map(str, paper_rows)]: raise ValueError(f"table: need one of {', '.join([*map(str, paper_rows), *sv_tables, 'lr', 'cost'])}; got {which!r}")
     if task != "sv": raise ValueError(f"table: need --task sv, sequence verification; got {task!r}")
     if select not in ("last", "best"): raise ValueError(f"table: need --select last or best; got {select!r}")
-    return {f"Table {which}, {benches[b].says if b in benches else b}": paper_table(int(which), b, select) for b in (data.split(",") if data else benches)}
+    return {f"Table {which}, {benches[b].says}; difference: to CPA, recommended": paper_table(int(which), b, select) for b in _wanted_data(data)}
+
+def _wanted_data(data:str)->list[str]:
+    "The data sets that were named, if they are here; or all that are."
+    from cpa_nb.tables import at_hand, benches
+    root, names = _data_root(), [d.strip() for d in data.split(",")] if data else [*benches]
+    if unknown := [n for n in names if n not in benches]: raise ValueError(f"table: need --data of {', '.join(benches)}; got {unknown[0]!r}")
+    absent = [n for n in names if not at_hand(benches[n], root)]
+    said = f"CPA_DATA is {root}" if root else "CPA_DATA is not set"
+    if data and absent: raise ValueError(f"table: need the data of {', '.join(absent)}; got none: {said}; data/README.md says what lies where")
+    if absent: print(f"left out: {', '.join(absent)} ({said})", file=sys.stderr)
+    return [n for n in names if n not in absent]
 
 def _whole(seeds:str)->list[int]|None:
     "Whole numbers with commas between them, or nothing."
@@ -365,9 +376,11 @@ def _announce(new:list[str], results:Path)->None:
 
 def _beside(which:str, data:str, names:list[str]|None, work:Path, results:Path, root:Path|None, quiet:bool, as_json:bool)->None:
     "Learning rates and costs of the methods of Table 1."
+    from cpa_nb.methods import methods
     from cpa_nb.tables import benches, cost_rows, lr_rows, paper_table
+    if unknown := [n for n in names or () if n not in methods]: raise ValueError(f"table: need --methods of {', '.join(methods)}; got {unknown[0]!r}")
     shown = {}
-    for b in data.split(",") if data else benches:
+    for b in _wanted_data(data):
         table = paper_table(1, b)
         shown[b] = dict(lr=lr_rows, cost=cost_rows)[which](benches[b], names or table.methods, work, results, root, not quiet)
         if not as_json: print(f"{benches[b].says}\n{_said(shown[b])}", flush=True)
@@ -384,8 +397,8 @@ def table(
                                              "(both need CPA_DATA); ladder: from the paper's configuration to the recommended one; "
                                              "lr: learning rates tried for Table 1; cost: what its methods cost.")],
     data:Annotated[str, typer.Option(help="For 1, 3 and 4: rendered, precog, ..., comma-separated; all if left out.")]="",
-    task:Annotated[str, typer.Option(help="For 3 and 4: sv, sequence verification.")]="sv",
-    methods:Annotated[str, typer.Option(help="Rows to run, comma-separated; those of the table if left out.")]="",
+    task:Annotated[str, typer.Option(help="For 1, 3 and 4: sv, sequence verification.")]="sv",
+    methods:Annotated[str, typer.Option(help="Rows to run, comma-separated; those of the table if left out. What has a record is printed anyway.")]="",
     seeds:Annotated[str, typer.Option(help="Comma-separated; each is a world, or a draw of people. Those of the book if left out.")]="",
     select:Annotated[str, typer.Option(help="Epoch that is tested: last; or best, chosen on the test pairs, to see how much that flatters.")]="last",
     work:Annotated[Path, typer.Option(help="Rendered worlds and training states.")]=Path("runs"),

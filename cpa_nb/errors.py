@@ -54,7 +54,7 @@ def alone(
 def alone_table(
     pairs:pd.DataFrame, # columns same, kind, and a distance for each method
     methods:Iterable[str], # those columns
-)->pd.DataFrame: # one row a method: errors, lost and won alone, in percent of all pairs
+)->pd.DataFrame: # one row a method: wrong pairs, lost and won alone, in percent of all pairs
     "How often each method errs, and how often it does so by itself."
     right = outcomes(pairs, list(methods))
     rows = {m: dict(error=100*(~right[m]).mean(), lost=100*(alone(right, m) == "lost").mean(), won=100*(alone(right, m) == "won").mean()) for m in right}
@@ -84,7 +84,7 @@ def side_by_side(
     out = None
     for name,(method, distance) in columns.items():
         path = Path(work)/"pairs"/f"{data}-{method}-s{seed}.csv"
-        if not path.is_file(): raise ValueError(f"side_by_side: need {path}; got none; run that row: `cpa table` leaves it there")
+        if not path.is_file(): raise ValueError(f"side_by_side: need {path}; got none; run that row with this folder as --work; move its record away where it has one")
         table = pd.read_csv(path, dtype={"a": str, "b": str})
         if distance not in table: raise ValueError(f"side_by_side: need a column {distance!r} in {path}; got {[*table.columns[7:]]}; name one of them")
         if out is None: out = table[["a", "b", "same", "kind", "label_a", "label_b"]].copy()

@@ -466,8 +466,13 @@ def missing_rows(
     seeds:Iterable[int]|None, # None: those of the table
     results:Path, # records
 )->list[SVConfig]: # rows without a record
-    "What `run_rows` would have to train."
-    return [r for r in table_rows(table, results, methods_, seeds) if not record_path(results, r).exists()]
+    "What `run_rows` would have to train; records of another configuration are named, all of them, before anything is."
+    rows = [(r, record_path(results, r)) for r in table_rows(table, results, methods_, seeds)]
+    stale = [str(p) for r,p in rows if p.exists() and SVConfig(**json.loads(p.read_text())["config"]) != r]
+    if stale:
+        raise ValueError(f"missing_rows: need records of the configurations that are asked for; got others, of another budget or learning rate: {', '.join(stale)}; "
+                         "move them away to run these rows anew")
+    return [r for r,p in rows if not p.exists()]
 
 def run_rows(
     table:SVTable, # what is wanted
@@ -480,6 +485,7 @@ def run_rows(
     progress:bool=True, # bars
 )->list[dict[str,Any]]: # all records of these seeds
     "Run the rows of a table that have no record yet; the data of a seed are read once for all its methods."
+    missing_rows(table, methods_, seeds, results)
     rows = table_rows(table, results, methods_, seeds)
     seeds = list(dict.fromkeys(r.seed for r in rows))
     for seed in seeds:

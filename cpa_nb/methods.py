@@ -198,5 +198,5 @@ def family(
 k_rows:dict[str,CPAConfig] = {k_name(base, K): replace(ladder[base], n_steps=K)
                               for base,some in (("paper", steps_printed), ("recommended", steps_recommended)) for K in some}
 methods |= {name: cpa(cfg) for name,cfg in (readings | k_rows).items()}
-methods["paper_uniform"] = rival(lambda: UniformFSA(paper), (1., 0., 1., 0.), cfg=paper)
+methods |= {"paper_uniform": rival(lambda: UniformFSA(paper), (1., 0., 1., 0.), cfg=paper)} # no step loss: nothing is mined
 
