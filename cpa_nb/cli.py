@@ -344,7 +344,8 @@ def _tables(which:str, data:str, task:str, select:str)->dict[str,Any]:
     if which in sv_tables and (data or select != "last"):
         raise ValueError(f"table: need a number for --data and --select; got {which!r}, which has its own data; leave them out")
     if which in sv_tables: return {"": sv_tables[which]}
-    if which not in [*map(str, paper_rows)]: raise ValueError(f"table: need one of {', '.join([*map(str, paper_rows), *sv_tables, 'lr', 'cost'])}; got {which!r}")
+    if which not in [*map(str, paper_rows)]:
+        raise ValueError(f"table: need one of {', '.join([*map(str, paper_rows), *sv_tables, 'lr', 'cost'])}; got {which!r}")
     if task != "sv": raise ValueError(f"table: need --task sv, sequence verification; got {task!r}")
     if select not in ("last", "best"): raise ValueError(f"table: need --select last or best; got {select!r}")
     return {f"Table {which}, {benches[b].says}; difference: to CPA, recommended": paper_table(int(which), b, select) for b in _wanted_data(data)}
@@ -378,7 +379,8 @@ def _beside(which:str, data:str, names:list[str]|None, work:Path, results:Path, 
     "Learning rates and costs of the methods of Table 1."
     from cpa_nb.methods import methods
     from cpa_nb.tables import benches, cost_rows, lr_rows, paper_table
-    if unknown := [n for n in names or () if n not in methods]: raise ValueError(f"table: need --methods of {', '.join(methods)}; got {unknown[0]!r}")
+    if unknown := [n for n in names or () if n not in methods]:
+        raise ValueError(f"table: need --methods of {', '.join(methods)}; got {unknown[0]!r}")
     shown = {}
     for b in _wanted_data(data):
         table = paper_table(1, b)

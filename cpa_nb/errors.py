@@ -84,7 +84,7 @@ def side_by_side(
     out = None
     for name,(method, distance) in columns.items():
         path = Path(work)/"pairs"/f"{data}-{method}-s{seed}.csv"
-        if not path.is_file(): raise ValueError(f"side_by_side: need {path}; got none; run that row with this folder as --work; move its record away where it has one")
+        if not path.is_file(): raise ValueError(f"side_by_side: need {path}; got none; run that row with --work, its record moved away")
         table = pd.read_csv(path, dtype={"a": str, "b": str})
         if distance not in table: raise ValueError(f"side_by_side: need a column {distance!r} in {path}; got {[*table.columns[7:]]}; name one of them")
         if out is None: out = table[["a", "b", "same", "kind", "label_a", "label_b"]].copy()

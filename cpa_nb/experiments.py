@@ -470,7 +470,7 @@ def missing_rows(
     rows = [(r, record_path(results, r)) for r in table_rows(table, results, methods_, seeds)]
     stale = [str(p) for r,p in rows if p.exists() and SVConfig(**json.loads(p.read_text())["config"]) != r]
     if stale:
-        raise ValueError(f"missing_rows: need records of the configurations that are asked for; got others, of another budget or learning rate: {', '.join(stale)}; "
+        raise ValueError(f"missing_rows: need records of the configurations that are asked for; got others, of another budget or rate: {', '.join(stale)}; "
                          "move them away to run these rows anew")
     return [r for r,p in rows if not p.exists()]
 
