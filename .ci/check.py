@@ -520,7 +520,7 @@ def site_problems(out: Path, claims: dict, names: list) -> tuple:
     bad += [f"the API page lacks {name}" for name in names if name not in pages[out / "api.html"].ids]
     found = json.loads((out / "searchindex.js").read_text(encoding="utf-8").removeprefix("Search.setIndex(").rstrip(";\n").removesuffix(")"))
     for stem, claim in claims.items():
-        word = stemmer("english").stemWord(max(re.findall(r"[a-z]+", claim), key=len))
+        word = stemmer("english").stemWord(max(re.findall(r"[a-z]+", claim.lower()), key=len))
         both = [terms.get(word, []) for terms in (found["terms"], found["titleterms"])]
         where = [i for at in both for i in ([at] if isinstance(at, int) else at)]
         if stem not in [found["docnames"][i] for i in where]: bad.append(f"the search does not find {stem} by {word}")
