@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['published', 'other_data', 'sv_rows', 'ladder_rows', 'sv_tables', 'SVConfig', 'skeletons', 'filmed', 'named_steps',
-           'recordings', 'load_data', 'environment', 'record_path', 'read_record', 'reads_frames', 'mined_steps',
-           'mining_gain', 'identity', 'PrintedDistance', 'own_distances', 'frame_index', 'settle_index', 'on_test',
-           'train_row', 'measure_row', 'sv', 'read_records', 'world_draws', 'sv_table', 'kind_table', 'ladder_table',
-           'SVTable', 'gain_rows', 'mining_rows', 'chosen_lr', 'table_rows', 'missing_rows', 'run_rows',
-           'validation_rows']
+           'recorded_form', 'recordings', 'load_data', 'environment', 'record_path', 'row_name', 'read_record',
+           'reads_frames', 'mined_steps', 'mining_gain', 'identity', 'PrintedDistance', 'own_distances', 'frame_index',
+           'settle_index', 'on_test', 'train_row', 'measure_row', 'sv', 'read_records', 'world_draws', 'mean_draws',
+           'sv_table', 'kind_table', 'ladder_table', 'SVTable', 'gain_rows', 'mining_rows', 'chosen_lr', 'table_rows',
+           'missing_rows', 'run_rows', 'validation_rows']
 
 # %% ../nbs/40_experiments.ipynb #4ba5c484
 import hashlib
@@ -83,6 +83,12 @@ def named_steps(
     "The published lists of CSV, with features made of the names of steps (chapter 16)."
     return simulate_features(read_official("csv", root/"svip"/"CSV"), cfg.seed)
 
+def recorded_form(
+    folder:Path, # of a published set
+)->str|None: # the first that is there of frames, videos and features; None: no recordings
+    "In which form a copy of a published set has its recordings."
+    return next((b for b in ("frames", "videos", "features") if (folder/b).is_dir()), None)
+
 def recordings(
     cfg:SVConfig, # names the set: CSV, COIN-SV or Diving48-SV
     folder:Path, # not used: nothing is rendered
@@ -90,7 +96,7 @@ def recordings(
     progress:bool, # not used: frames are read when they are needed
 )->SVSet: # from frames/, videos/ or features/, the first that is there
     "A published set with its recordings; those that are missing are named and left out."
-    backend = next((b for b in ("frames", "videos", "features") if (root/cfg.data/b).is_dir()), None)
+    backend = recorded_form(root/cfg.data)
     if backend is None: raise ValueError(f"recordings: need frames/, videos/ or features/ in {root/cfg.data}; got none; `cpa data check` tells what is there")
     return read_official(cfg.data.lower(), root/cfg.data, backend, None if backend == "features" else (180, 320), skip_missing=True)
 
@@ -133,6 +139,12 @@ def record_path(
 )->Path: # <results>/sv-<data>/<method>-s<seed>.json; sv-<data>-best for rows whose epoch was chosen on the test
     "Where the record of one row lies."
     return Path(results)/f"sv-{cfg.data}{'' if cfg.select == 'last' else '-best'}"/f"{cfg.method}-s{cfg.seed}.json"
+
+def row_name(
+    cfg:SVConfig, # of the row
+)->str: # "<data>-<method>-s<seed>", and "-best" where its epoch was chosen on the test
+    "What the files of a row in the working folder are called."
+    return f"{cfg.data}-{cfg.method}-s{cfg.seed}{'' if cfg.select == 'last' else '-best'}"
 
 def read_record(
     path:Path, # of `record_path`
@@ -259,8 +271,7 @@ def train_row(
     if not cfg.steps: return pd.DataFrame()
     best = cfg.select != "last"
     train = TrainConfig(steps=cfg.steps, steps_per_epoch=100, lr=cfg.lr, seed=cfg.seed, patience=cfg.steps if best else 0)
-    folder = Path(work)/"training"/f"{cfg.data}-{cfg.method}-s{cfg.seed}{'-best' if best else ''}"
-    return fit_validated(system, on_test(data) if best else data, train, folder, device=device, progress=progress, about=about)
+    return fit_validated(system, on_test(data) if best else data, train, Path(work)/"training"/row_name(cfg), device=device, progress=progress, about=about)
 
 def measure_row(
     system:System, # trained
@@ -285,7 +296,7 @@ def sv(
 )->dict[str,Any]: # the record, read back if it is there
     "Run one row of a sequence verification table, or read its record."
     if cfg.method not in methods: raise ValueError(f"sv: need a method of {', '.join(methods)}; got {cfg.method!r}")
-    path, name, start = record_path(results, cfg), f"{cfg.data}-{cfg.method}-s{cfg.seed}", time.perf_counter()
+    path, start = record_path(results, cfg), time.perf_counter()
     if path.exists(): return read_record(path, cfg)
     data = data or load_data(cfg, work, root, progress)
     system, sizes = methods[cfg.method](data, cfg.seed).to(usable_device(device)), _sizes(data)
@@ -299,7 +310,7 @@ def sv(
                   mining=dict(before=before, after=mined_steps(system, data), gain=mining_gain(system, data)),
                   history=history.round(4).to_dict("list"), seconds=round(time.perf_counter() - start, 1), device=device, **environment())
     for folder in (path.parent, Path(work)/"pairs"): folder.mkdir(parents=True, exist_ok=True)
-    pairs.to_csv(Path(work)/"pairs"/f"{name}{'' if cfg.select == 'last' else '-best'}.csv", index=False)
+    pairs.to_csv(Path(work)/"pairs"/f"{row_name(cfg)}.csv", index=False)
     write_json(path, record)
     return record
 
@@ -322,7 +333,11 @@ def world_draws(
     "Draws in an order of their world's own, the same for all its rows: one seed resampled all worlds, which would tie draw i of one to that of another."
     return np.random.default_rng([seed, 31]).permutation(draws)
 
-def _mean(records:list[dict[str,Any]], name:str, kind:str|None=None)->tuple[float,np.ndarray]:
+def mean_draws(
+    records:list[dict[str,Any]], # of one method
+    name:str, # of the distance
+    kind:str|None=None, # of negative pairs; None: all
+)->tuple[float,np.ndarray]: # AUC, and the same of each draw (n,)
     "AUC and resampled AUCs, averaged over seeds: worlds are independent, so any draw of one may stand beside any draw of another."
     some = [(r["distances"][name], r["config"]["seed"]) for r in records]
     pick = [(d["auc"], d["draws"], s) if kind is None else (d["kinds"][kind], d["kind_draws"][kind], s) for d,s in some]
@@ -332,7 +347,7 @@ def _difference(some:dict[int,Any], name:str, base:dict[int,Any], base_name:str,
     "Difference to the reference on the seeds that both have, with its paired interval; NaN where they share none."
     both = sorted(set(some) & set(base))
     if not both: return dict(difference=np.nan, difference_low=np.nan, difference_high=np.nan)
-    (one, draws1), (two, draws2) = _mean([some[s] for s in both], name, kind), _mean([base[s] for s in both], base_name, kind)
+    (one, draws1), (two, draws2) = mean_draws([some[s] for s in both], name, kind), mean_draws([base[s] for s in both], base_name, kind)
     low, high = np.nanquantile(draws1 - draws2, [.025, .975])
     return dict(difference=one - two, difference_low=float(low), difference_high=float(high))
 
@@ -352,7 +367,7 @@ def sv_table(
     for label, method, name in rows:
         some = by.get(method, {})
         if not some: continue
-        aucs, draws = np.array([r["distances"][name]["auc"] for r in some.values()]), _mean(list(some.values()), name)[1]
+        aucs, draws = np.array([r["distances"][name]["auc"] for r in some.values()]), mean_draws(list(some.values()), name)[1]
         row = dict(method=label, seeds=len(some), auc=aucs.mean(), sd=aucs.std(ddof=1) if len(aucs) > 1 else np.nan)
         row |= dict(zip(("low", "high"), np.nanquantile(draws, [.025, .975]), strict=True))
         out.append(row | _difference(some, name, base, reference[1]) | pd.DataFrame([r["distances"][name]["kinds"] for r in some.values()]).mean().to_dict())
@@ -485,14 +500,12 @@ def run_rows(
     progress:bool=True, # bars
 )->list[dict[str,Any]]: # all records of these seeds
     "Run the rows of a table that have no record yet; the data of a seed are read once for all its methods."
-    missing_rows(table, methods_, seeds, results)
-    rows = table_rows(table, results, methods_, seeds)
-    seeds = list(dict.fromkeys(r.seed for r in rows))
-    for seed in seeds:
-        some = [r for r in rows if r.seed == seed]
-        loaded = None if all(record_path(results, r).exists() for r in some) else load_data(some[0], work, root, progress)
+    rows, new = table_rows(table, results, methods_, seeds), missing_rows(table, methods_, seeds, results)
+    for seed in dict.fromkeys(r.seed for r in new):
+        some = [r for r in new if r.seed == seed]
+        loaded = load_data(some[0], work, root, progress)
         for row in some: sv(row, work, results, root, loaded, device, progress)
-    return read_records(results, record_path(results, rows[0]).parent.name.removeprefix("sv-"), seeds)
+    return read_records(results, record_path(results, rows[0]).parent.name.removeprefix("sv-"), [r.seed for r in rows])
 
 
 # %% ../nbs/40_experiments.ipynb #0c4c149f

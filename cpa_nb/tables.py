@@ -30,7 +30,8 @@ from .data.label_bank import simulate_features
 from .data.official import development_split, read_official
 from .data.sv import ArraySource, SVSet, read_precog
 from .evaluation import encode_videos, fit_validated, pair_distances
-from .experiments import SVConfig, SVTable, environment, identity, load_data, on_test, other_data, published, sv_table, world_draws
+from .experiments import (SVConfig, SVTable, environment, identity, load_data, mean_draws, on_test, other_data, published, recorded_form,
+                                   sv_table)
 from .methods import k_name, methods, pixels_only, steps_printed, steps_recommended
 from .training import TrainConfig, pair_batches, train_step, write_json
 
@@ -109,7 +110,7 @@ def at_hand(
     if bench.data not in other_data: return True
     if root is None: return False
     folder = dict(precog=root/"precog", csv=root/"svip"/"CSV").get(bench.data)
-    return folder.is_dir() if folder else any((root/bench.data/b).is_dir() for b in ("frames", "videos", "features"))
+    return folder.is_dir() if folder else recorded_form(root/bench.data) is not None
 
 paper_rows:dict[int,tuple[Row,...]] = {1: table1, 3: table3, 4: table4}
 
@@ -303,5 +304,4 @@ def resampled(
     row:Row, # which
 )->np.ndarray: # (n,) AUC of each draw, mean over seeds
     "The resampled AUCs of a row; the same draws for all rows of a seed."
-    some = [world_draws(r["distances"][row.distance]["draws"], r["config"]["seed"]) for r in records if r["config"]["method"] == row.method]
-    return np.mean(some, axis=0)
+    return mean_draws([r for r in records if r["config"]["method"] == row.method], row.distance)[1]
