@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from .experiments import SVConfig, row_name
+
 # %% ../nbs/44_errors.ipynb #ee9d16f5
 class EqualError(NamedTuple):
     "The threshold that is equally often wrong about both kinds of pair."
@@ -83,7 +85,7 @@ def side_by_side(
     "The distances of several methods on the same pairs."
     out = None
     for name,(method, distance) in columns.items():
-        path = Path(work)/"pairs"/f"{data}-{method}-s{seed}.csv"
+        path = Path(work)/"pairs"/f"{row_name(SVConfig(method, data, seed))}.csv"
         if not path.is_file(): raise ValueError(f"side_by_side: need {path}; got none; run that row with --work, its record moved away")
         table = pd.read_csv(path, dtype={"a": str, "b": str})
         if distance not in table: raise ValueError(f"side_by_side: need a column {distance!r} in {path}; got {[*table.columns[7:]]}; name one of them")

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['trn_official', 'trn_small', 'cat_official', 'cat_small', 'NormL2Distance', 'L2Distance', 'embedding_distances',
-           'frames_out', 'check_features', 'FlattenHead', 'EmbeddingNetwork', 'build_flatten', 'ordered_subsets',
-           'TRNConfig', 'RelationHead', 'build_trn', 'TransformerConfig', 'TransformerLayer', 'FrameTransformer',
-           'ConvMaps', 'ResNetMaps', 'FeatureMaps', 'sequence_loss', 'CATConfig', 'CATHead', 'CATSystem', 'build_cat']
+           'frames_out', 'check_features', 'FlattenHead', 'EmbeddingNetwork', 'embedding_system', 'build_flatten',
+           'ordered_subsets', 'TRNConfig', 'RelationHead', 'build_trn', 'TransformerConfig', 'TransformerLayer',
+           'FrameTransformer', 'ConvMaps', 'ResNetMaps', 'FeatureMaps', 'sequence_loss', 'CATConfig', 'CATHead',
+           'CATSystem', 'build_cat']
 
 # %% ../../nbs/25_embedding_rivals.ipynb #f05813f5
 from collections.abc import Callable
@@ -129,6 +130,21 @@ class EmbeddingNetwork(nn.Module):
         return self.classify_(E_b1e[:, 0])
 
 # %% ../../nbs/25_embedding_rivals.ipynb #6c290b2f
+def embedding_system(
+    head:Callable[[int,int],nn.Module], # (time steps of the features, their width) -> head with `dim`
+    frame_shape:tuple[int,...], # (H,W,3) or (n,)
+    n_classes:int, # procedures in training
+    seed:int, # of the initial weights
+    n_frames:int, # T
+    encoder:Callable[[],nn.Module]|None, # makes the frame encoder; None: that of chapter 20 for these frames
+)->System: # untrained, classification alone
+    "Frame features, a head that makes one vector of them, NormL2."
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        frames:Any = encoder() if encoder else encoder_for(frame_shape, recommended.dim)
+        net:Any = EmbeddingNetwork(frames, head(frames_out(frames, n_frames), frames.dim), n_classes, n_frames)
+        return System(net, NormL2Distance(), (1., 0., 0., 0.))
+
 def build_flatten(
     frame_shape:tuple[int,...], # (H,W,3) or (n,)
     n_classes:int, # procedures in training
@@ -138,11 +154,7 @@ def build_flatten(
     dim:int=128, # of the embedding
 )->System: # untrained (paper, Table 3, "none"; with an encoder TSM or Video-Swin)
     "Frame features, flattened, a linear layer, NormL2."
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        frames:Any = encoder() if encoder else encoder_for(frame_shape, recommended.dim)
-        net:Any = EmbeddingNetwork(frames, FlattenHead(frames_out(frames, n_frames), frames.dim, dim), n_classes, n_frames)
-        return System(net, NormL2Distance(), (1., 0., 0., 0.))
+    return embedding_system(lambda T, width: FlattenHead(T, width, dim), frame_shape, n_classes, seed, n_frames, encoder)
 
 # %% ../../nbs/25_embedding_rivals.ipynb #9b8ff92e
 def ordered_subsets(
@@ -218,11 +230,7 @@ def build_trn(
     dim:int=128, # of the embedding
 )->System: # untrained (TRN; paper, Table 1)
     "Frame features, relations at every scale, NormL2."
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        frames:Any = encoder() if encoder else encoder_for(frame_shape, recommended.dim)
-        net:Any = EmbeddingNetwork(frames, RelationHead(frames_out(frames, n_frames), frames.dim, cfg, dim), n_classes, n_frames)
-        return System(net, NormL2Distance(), (1., 0., 0., 0.))
+    return embedding_system(lambda T, width: RelationHead(T, width, cfg, dim), frame_shape, n_classes, seed, n_frames, encoder)
 
 # %% ../../nbs/25_embedding_rivals.ipynb #57a3f0a5
 @dataclass(frozen=True)

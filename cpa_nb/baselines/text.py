@@ -20,7 +20,7 @@ import torch.nn.functional as nnf
 from torch import Tensor, nn
 
 from ..backbones import encoder_for
-from .embedding import EmbeddingNetwork, FrameTransformer, NormL2Distance, TransformerConfig, check_features, frames_out
+from .embedding import EmbeddingNetwork, FrameTransformer, NormL2Distance, TransformerConfig, check_features, embedding_system, frames_out
 from ..data.sv import SVSet
 from ..model import Batch, System, recommended, task_loss
 
@@ -242,11 +242,7 @@ def build_te_mlp(
     dim:int=128, # of the embedding
 )->System: # untrained (paper, Table 1, CLIP+TE+MLP)
     "Frame features, a transformer over them, NormL2; no text."
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        frames:Any = encoder() if encoder else encoder_for(frame_shape, recommended.dim)
-        net:Any = EmbeddingNetwork(frames, SentenceHead(frames_out(frames, n_frames), frames.dim, cfg, dim), n_classes, n_frames)
-        return System(net, NormL2Distance(), (1., 0., 0., 0.))
+    return embedding_system(lambda T, width: SentenceHead(T, width, cfg, dim), frame_shape, n_classes, seed, n_frames, encoder)
 
 # %% ../../nbs/26_text_rivals.ipynb #92a51759
 class TextLosses(NamedTuple):

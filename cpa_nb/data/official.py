@@ -27,7 +27,7 @@ from av.video.reformatter import VideoReformatter
 from PIL import Image, features
 from tqdm.auto import tqdm
 
-from .sv import SVSet, _results, all_pairs, backends, pair_kind, read_sv, settle_bad, task_of
+from .sv import SVSet, _kind_from_steps, _results, all_pairs, backends, read_sv, settle_bad, task_of
 from .synthetic import _alone
 from .video import VideoError, _decode, _pixels, coinciding_segments, frame_files, probe, read_features
 
@@ -168,7 +168,7 @@ def development_split(
     if not chosen or not chosen < set(task):
         raise ValueError(f"development_split: need some, not all, of the training tasks {sorted(set(task))}; got {sorted(chosen)}")
     held,rest = (train[m].reset_index(drop=True) for m in (task.isin(chosen), ~task.isin(chosen)))
-    pairs = pd.concat([all_pairs(g, _kinds(data.label_bank)) for _,g in held.groupby(held.label.map(task_of))])
+    pairs = pd.concat([all_pairs(g, _kind_from_steps(data.label_bank)) for _,g in held.groupby(held.label.map(task_of))])
     rng,pos,neg = np.random.default_rng([seed, 13]),np.flatnonzero(pairs.same),np.flatnonzero(~pairs.same)
     n = min(each, len(pos), len(neg))
     if n < 1: raise ValueError(f"development_split: need positive and negative pairs within tasks; got {len(pos)} and {len(neg)}; choose other tasks")
@@ -179,9 +179,6 @@ def development_split(
     return replace(data, splits={"train": rest, "val": held} | {s: data.splits[s] for s in others},
                    pairs={"train": listed, "val": kept} | {s: data.pairs[s] for s in others})
 
-def _kinds(bank:dict):
-    "Function (label_a, label_b) -> kind of a negative pair, from the step lists."
-    return lambda a,b: pair_kind(bank[a], bank[b]) if a in bank and b in bank else "unknown"
 
 # %% ../../nbs/15_official.ipynb #c0578ae0
 def reading_with()->dict: # name -> version

@@ -549,12 +549,16 @@ class SVSet:
 # %% ../../nbs/12_sv_data.ipynb #8a44b6a9
 backends = {"videos": VideoSource, "frames": FrameSource, "features": FeatureSource}
 
+def _kind_from_steps(bank:dict):
+    "Function (label_a, label_b) -> kind of a negative pair, from the step lists."
+    return lambda a,b: pair_kind(bank[a], bank[b]) if a in bank and b in bank else "unknown"
+
 def _kind_namer(folder:Path, bank:dict):
     "Function (label_a, label_b) -> kind of a negative pair: that of the procedure that is not the base, else from the step lists; the labels it knows."
     if (folder/"procedures.csv").is_file():
         kind = pd.read_csv(folder/"procedures.csv", dtype=str).set_index("label").kind.to_dict()
         return (lambda a,b: kind[b] if kind[a] == "base" else kind[a] if kind[b] == "base" else "mixed"),set(kind)
-    return (lambda a,b: pair_kind(bank[a], bank[b]) if a in bank and b in bank else "unknown"),None
+    return _kind_from_steps(bank),None
 
 def _label_bank(path:Path)->dict:
     "Label -> step names, where there is such a file."
