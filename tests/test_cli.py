@@ -16,9 +16,9 @@ cpa_words = [sys.executable, "-c", "from cpa_nb.cli import main; main()"]
 demo_words = ["demo", "--preset", "tiny", "--steps", "50", "--out", "story", "--workers", "1", "--quiet"]
 
 
-def cpa(cwd, *words, code=0):
+def cpa(cwd, *words, code=0, timeout=300):
     "Run `cpa words` in a folder; its standard output and error."
-    done = subprocess.run([*cpa_words, *map(str, words)], cwd=cwd, env=env, text=True, capture_output=True, timeout=300, check=False)
+    done = subprocess.run([*cpa_words, *map(str, words)], cwd=cwd, env=env, text=True, capture_output=True, timeout=timeout, check=False)
     assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
     return done.stdout, done.stderr

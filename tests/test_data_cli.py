@@ -5,28 +5,17 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from test_cli import cpa, cpa_words, env
 
 from cpa_nb.data.synthetic import write_video
 
-root = Path(__file__).resolve().parents[1]
-env = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")]), "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-cpa_words = [sys.executable, "-c", "from cpa_nb.cli import main; main()"]
 published = Path(os.environ["CPA_DATA"]) / "svip" if "CPA_DATA" in os.environ else None
 needs_lists = pytest.mark.skipif(published is None, reason="CPA_DATA is not set; the published lists are not there")
-
-
-def cpa(cwd, *words, code=0):
-    "Run `cpa words` in a folder; its standard output and error."
-    done = subprocess.run([*cpa_words, *map(str, words)], cwd=cwd, env=env, text=True, capture_output=True, timeout=300, check=False)
-    assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
-    assert "Traceback" not in done.stderr
-    return done.stdout, done.stderr
 
 
 def listing(folder: Path) -> dict:

@@ -1,23 +1,11 @@
 "`cpa figure` in processes of its own: files, a second call that trains nothing, and refusals."
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
+from functools import partial
 
 import pytest
+from test_cli import cpa as command
 
-root = Path(__file__).resolve().parents[1]
-env = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")]), "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-cpa_words = [sys.executable, "-c", "from cpa_nb.cli import main; main()"]
-
-
-def cpa(cwd, *words, code=0):
-    "Run `cpa words` in a folder; its standard output and error."
-    done = subprocess.run([*cpa_words, *map(str, words)], cwd=cwd, env=env, text=True, capture_output=True, timeout=400, check=False)
-    assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
-    assert "Traceback" not in done.stderr
-    return done.stdout, done.stderr
+cpa = partial(command, timeout=400)
 
 
 @pytest.fixture(scope="module")
