@@ -421,10 +421,11 @@ class SVTable(NamedTuple):
     methods:tuple[str,...] = ("recommended", "paper", "uniform", "dtw", "drop_dtw", "bag") # rows to run
     show:Callable[[list[dict[str,Any]]],pd.DataFrame] = partial(sv_table, rows=sv_rows) # records -> what is printed
     select:str = "last" # as in `SVConfig`
+    lr:float|None = None # of all rows; None: for each what validation chose
 
-sv_tables = dict(rendered=SVTable("small", (1, 2, 3), 800), precog=SVTable("precog", tuple(range(8)), 400),
+sv_tables = dict(rendered=SVTable("small", (1, 2, 3), 400), precog=SVTable("precog", tuple(range(8)), 400),
                  people=SVTable("people", (0, 1), 400, ("recommended", "paper", "uniform", "dtw", "drop_dtw", "lite0", "zero-shot")),
-                 ladder=SVTable("small", (0, 4), 800, tuple(ladder), ladder_table))
+                 ladder=SVTable("small", (0, 4), 800, tuple(ladder), ladder_table, lr=1e-3))
 
 def gain_rows(
     records:list[dict[str,Any]], # of one data set
@@ -472,7 +473,7 @@ def table_rows(
     wanted = [str(m) for m in (table.methods if methods_ is None else methods_)]
     unknown = [m for m in wanted if m not in methods]
     if unknown: raise ValueError(f"table_rows: need methods of {', '.join(methods)}; got {unknown[0]!r}")
-    return [SVConfig(m, table.data, s, 0 if m in untrained else table.steps, chosen_lr(results, table.data, m), table.select)
+    return [SVConfig(m, table.data, s, 0 if m in untrained else table.steps, table.lr or chosen_lr(results, table.data, m), table.select)
             for s in (table.seeds if seeds is None else seeds) for m in wanted]
 
 def missing_rows(

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['paper_columns', 'table1', 'table3', 'table4', 'reading_rows', 'benches', 'paper_rows', 'of_vectors', 'lr_grid',
-           'development', 'Row', 'with_paper', 'Bench', 'at_hand', 'paper_table', 'rendered_development',
-           'people_development', 'named_development', 'recorded_development', 'tune_lr', 'lr_rows', 'few_videos',
-           'cost', 'cost_rows', 'Swing', 'swing', 'resampled']
+           'lr_start', 'development', 'Row', 'with_paper', 'Bench', 'at_hand', 'paper_table', 'next_lr',
+           'rendered_development', 'people_development', 'named_development', 'recorded_development', 'tune_lr',
+           'read_lr', 'lr_rows', 'few_videos', 'cost', 'cost_rows', 'Swing', 'swing', 'resampled']
 
 # %% ../nbs/41_tables.ipynb #198513de
 import json
@@ -97,7 +97,7 @@ class Bench(NamedTuple):
     says:str # what it is
 
 benches = dict(
-    rendered=Bench("small", (1, 2, 3), 800, "rendered worlds (synthetic), unseen tasks"),
+    rendered=Bench("small", (1, 2, 3), 400, "rendered worlds (synthetic), unseen tasks"),
     precog=Bench("precog", tuple(range(8)), 400, "PRECOG, skeletons of real people, unseen people"),
     csv=Bench("csv", (1, 2, 3), 800, "CSV's official pairs, features simulated from step names"),
     **{name: Bench(name, (0, 1, 2), 12_000, f"{name}, real videos") for name in published})
@@ -129,7 +129,19 @@ def paper_table(
     return SVTable(b.data, b.seeds, b.steps, names, partial(with_paper, rows=rows), select)
 
 # %% ../nbs/41_tables.ipynb #5dd45317
-lr_grid = (3e-4, 1e-3, 3e-3) # tried for every method (ours: networks that start from nothing want more than the field's 1e-4)
+lr_grid = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2) # of AdamW (ours)
+lr_start = (1e-3, 3e-3) # tried for every method: networks that start from nothing want more than the field's 1e-4
+
+def next_lr(
+    tried:dict[float,float], # learning rate -> AUC
+    grid:tuple[float,...]=lr_grid, # increasing
+    start:tuple[float,...]=lr_start, # of the grid; always tried
+)->float|None: # of the grid; None: the best has a worse one, or the end of the grid, on either side
+    "Which learning rate to try next (ours)."
+    for lr in start:
+        if lr not in tried: return lr
+    at = grid.index(max(tried, key=lambda lr: tried[lr]))
+    return next((grid[i] for i in (at - 1, at + 1) if 0 <= i < len(grid) and grid[i] not in tried), None)
 
 def rendered_development(
     cfg:SVConfig, # names the preset
@@ -179,23 +191,38 @@ def tune_lr(
     data:SVSet, # with validation pairs, see `development`
     work:Path, # states of training
     results:Path, # the choice is written to lr/
-    grid:tuple[float,...]=lr_grid, # learning rates of AdamW
     progress:bool=True, # bars
 )->dict[str,Any]: # tried: AUC by learning rate; chosen
-    "Train with every learning rate, choose by validation, write it down; a choice that is there is read."
-    path = Path(results)/"lr"/f"{bench.data}-{method}.json"
-    if path.exists(): return json.loads(path.read_text())
-    tried = {}
-    for lr in grid:
+    "Try learning rates until the best has worse neighbours, write each down; what was tried with this budget is not tried again."
+    found = read_lr(bench, method, results) or dict(tried={})
+    while (lr := next_lr({float(k): v for k,v in found["tried"].items()})) is not None:
         system = methods[method](data, 0)
-        loop = TrainConfig(steps=bench.steps, steps_per_epoch=100, lr=lr)
+        loop = TrainConfig(steps=bench.steps, steps_per_epoch=max(1, bench.steps//2), lr=lr)
         folder = Path(work)/"lr"/f"{bench.data}-{method}-{lr:g}"
         history = fit_validated(system, data, loop, folder, progress=progress, about=identity(system) | dict(data=data.list_digest()))
-        tried[f"{lr:g}"] = round(float(history.valid.iloc[-1]), 4)
-    found = dict(data=bench.data, method=method, steps=bench.steps, tried=tried, chosen=float(max(tried, key=lambda k: tried[k])),
-                 pairs=len(data.pairs["val"]), lists=data.list_digest(), **environment())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, found)
+        tried = found["tried"] | {f"{lr:g}": round(float(history.valid.iloc[-1]), 4)}
+        tried = {k: tried[k] for k in sorted(tried, key=float)}
+        found = dict(data=bench.data, method=method, steps=bench.steps, tried=tried, chosen=float(max(tried, key=lambda k: tried[k])),
+                     pairs=len(data.pairs["val"]), lists=data.list_digest(), model=identity(system), **environment())
+        (Path(results)/"lr").mkdir(parents=True, exist_ok=True)
+        write_json(_lr_path(bench, method, results), found)
+    return found
+
+def _lr_path(bench:Bench, method:str, results:Path)->Path:
+    "Where the choice for a method on a data set lies."
+    return Path(results)/"lr"/f"{bench.data}-{method}.json"
+
+def read_lr(
+    bench:Bench, # its data and budget
+    method:str, # a name in `methods`
+    results:Path, # holds lr/
+)->dict[str,Any]|None: # of `tune_lr`, finished or not; None: nothing was tried
+    "What was tried for a method, refused where it was with another budget."
+    path = _lr_path(bench, method, results)
+    if not path.exists(): return None
+    found = json.loads(path.read_text())
+    if found["steps"] != bench.steps:
+        raise ValueError(f"read_lr: need learning rates that were tried with {bench.steps} steps; got {found['steps']} in {path}; move it away to try anew")
     return found
 
 def lr_rows(
@@ -207,13 +234,12 @@ def lr_rows(
     progress:bool=True, # bars
 )->pd.DataFrame: # one row a method: AUC x 100 by learning rate, and the chosen one
     "What the grid says; the methods that it was not asked about are trained first."
-    names, folder = list(names), Path(results)/"lr"
-    lacking = [n for n in names if not (folder/f"{bench.data}-{n}.json").exists()]
-    if lacking:
-        data = development[bench.data](SVConfig(data=bench.data), work, root, progress)
-        for name in lacking: tune_lr(bench, name, data, work, results, progress=progress)
-    found = [json.loads((folder/f"{bench.data}-{n}.json").read_text()) for n in names]
-    return pd.DataFrame([dict(method=f["method"], **{k: 100*v for k,v in f["tried"].items()}, chosen=f["chosen"]) for f in found])
+    found = {n: read_lr(bench, n, results) or dict(tried={}) for n in names}
+    lacking = [n for n,f in found.items() if next_lr({float(k): v for k,v in f["tried"].items()}) is not None]
+    if lacking: data = development[bench.data](SVConfig(data=bench.data), work, root, progress)
+    for name in lacking: found[name] = tune_lr(bench, name, data, work, results, progress)
+    values = sorted({k for f in found.values() for k in f["tried"]}, key=float)
+    return pd.DataFrame([dict(method=n, **{k: 100*f["tried"].get(k, np.nan) for k in values}, chosen=f["chosen"]) for n,f in found.items()])
 
 # %% ../nbs/41_tables.ipynb #05b7995b
 def few_videos(

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as nnf
 from torch import Tensor, nn
 
-from ..backbones import ConvEncoder, TrunkEncoder, backbones, beside_mean, check_clips, encoder_for
+from ..backbones import ConvEncoder, TrunkEncoder, backbones, beside_mean, check_clips, encoder_for, half_size
 from ..model import Batch, System, recommended, task_loss
 
 # %% ../../nbs/25_embedding_rivals.ipynb #8d5de94b
@@ -305,10 +305,7 @@ class ConvMaps(nn.Module):
     )->Tensor: # (B,T,c,h,w)
         "Maps of every frame, at a sixteenth of the resolution."
         check_clips(x_btchw, 5, 3, "ConvMaps")
-        x = x_btchw.to(self.frame.weight.dtype)/(1 if x_btchw.is_floating_point() else 255)
-        x = nnf.avg_pool2d(x.flatten(0, 1).contiguous(memory_format=torch.channels_last), 2)
-        x = ((x - .45)/.225).unflatten(0, x_btchw.shape[:2])
-        return self.trunk(beside_mean(x, self.frame, self.mean)).unflatten(0, x_btchw.shape[:2])
+        return self.trunk(beside_mean(half_size(x_btchw, self.frame.weight), self.frame, self.mean)).unflatten(0, x_btchw.shape[:2])
 
 class ResNetMaps(nn.Module):
     "ResNet-50 before it pools: uint8 RGB clips (B,T,3,H,W) -> maps (B,T,2048,h,w); all of it learns, batch norms too."
