@@ -88,10 +88,15 @@ class ConvEncoder(nn.Module):
         x_btchw:Tensor, # uint8 (B,T,3,H,W), or float already in 0..1
     )->Tensor: # (B,T,dim)
         "Features of every frame; half the resolution is enough for what it is made for."
+        return self.out(self.pooled(x_btchw))
+
+    def pooled(self,
+        x_btchw:Tensor, # as for the call
+    )->Tensor: # (B,T,2*channels[2])
+        "What the last layer reads: what is there on average, and what is there somewhere."
         check_clips(x_btchw, 5, 3, "ConvEncoder")
         y = self.trunk(beside_mean(half_size(x_btchw, self.out.weight), self.frame, self.mean))
-        y = torch.cat([y.mean((2, 3)), y.amax((2, 3))], 1)        # what is there on average, and what is there somewhere
-        return self.out(y).unflatten(0, x_btchw.shape[:2])
+        return torch.cat([y.mean((2, 3)), y.amax((2, 3))], 1).unflatten(0, x_btchw.shape[:2])
 
 # %% ../nbs/20_backbones.ipynb #4476e5b3
 class FeatureEncoder(nn.Module):

@@ -31,7 +31,7 @@ from .data.official import development_split, read_official
 from .data.sv import ArraySource, SVSet, read_precog
 from .evaluation import encode_videos, fit_validated, pair_distances
 from .experiments import (SVConfig, SVTable, environment, identity, load_data, mean_draws, on_test, other_data, published, recorded_form,
-                                   sv_table)
+                                   sv_table, without_root)
 from .methods import k_name, methods, pixels_only, steps_printed, steps_recommended
 from .training import TrainConfig, pair_batches, train_step, write_json
 
@@ -95,9 +95,12 @@ class Bench(NamedTuple):
     seeds:tuple[int,...] # worlds, draws of people, draws of features
     steps:int # of the optimiser
     says:str # what it is
+    methods:tuple[str,...]|None = None # rows that are run on it; None: all that can be
 
 benches = dict(
-    rendered=Bench("small", (1, 2, 3), 400, "rendered worlds (synthetic), unseen tasks"),
+    rendered=Bench("pretrained", (1, 2, 3), 800, "rendered worlds (synthetic), unseen tasks, seen through a network that learnt to name the steps of another world"),
+    pixels=Bench("small", (1, 2, 3), 800, "rendered worlds (synthetic), unseen tasks, everything learnt from pixels",
+                 ("recommended", "paper", "uniform", "dtw", "drop_dtw", "bag", "tsm", "swin", "x3d")),
     precog=Bench("precog", tuple(range(8)), 400, "PRECOG, skeletons of real people, unseen people"),
     csv=Bench("csv", (1, 2, 3), 800, "CSV's official pairs, features simulated from step names"),
     **{name: Bench(name, (0, 1, 2), 12_000, f"{name}, real videos") for name in published})
@@ -107,14 +110,14 @@ def at_hand(
     root:Path|None, # CPA_DATA
 )->bool: # rendered worlds always are
     "Whether a data set can be had here."
-    if bench.data not in other_data: return True
+    if bench.data not in other_data or bench.data in without_root: return True
     if root is None: return False
     folder = dict(precog=root/"precog", csv=root/"svip"/"CSV").get(bench.data)
     return folder.is_dir() if folder else recorded_form(root/bench.data) is not None
 
 paper_rows:dict[int,tuple[Row,...]] = {1: table1, 3: table3, 4: table4}
 
-of_vectors = ("precog", "csv") # data whose frames are vectors: networks of pictures have no row there
+of_vectors = ("pretrained", "precog", "csv") # data whose frames are vectors: networks of pictures have no row there
 
 def paper_table(
     number:int, # 1, 3 or 4
@@ -125,7 +128,7 @@ def paper_table(
     if number not in paper_rows: raise ValueError(f"paper_table: need a table of {', '.join(map(str, paper_rows))}; got {number}")
     if bench not in benches: raise ValueError(f"paper_table: need data of {', '.join(benches)}; got {bench!r}")
     b, rows = benches[bench], paper_rows[number]
-    names = tuple(dict.fromkeys(r.method for r in rows if not (b.data in of_vectors and r.method in pixels_only)))
+    names = tuple(dict.fromkeys(r.method for r in rows if not (b.data in of_vectors and r.method in pixels_only) and r.method in (b.methods or methods)))
     return SVTable(b.data, b.seeds, b.steps, names, partial(with_paper, rows=rows), select)
 
 # %% ../nbs/41_tables.ipynb #5dd45317
@@ -182,7 +185,7 @@ def recorded_development(
     data = load_data(cfg, work, root, progress)
     return data if "val" in data.pairs else development_split(data)
 
-development:dict[str,Callable[[SVConfig,Path,Path|None,bool],SVSet]] = dict(small=rendered_development, precog=people_development, csv=named_development)
+development:dict[str,Callable[[SVConfig,Path,Path|None,bool],SVSet]] = dict(small=rendered_development, pretrained=rendered_development, precog=people_development, csv=named_development)
 development |= dict.fromkeys(published, recorded_development)
 
 def tune_lr(
