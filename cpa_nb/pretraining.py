@@ -5,8 +5,9 @@
 # %% auto #0
 __all__ = ['step_names', 'frame_steps', 'StepNamer', 'named_batches', 'pretrain', 'video_features', 'encode_set', 'on_features']
 
-# %% ../nbs/33_pretraining.ipynb #1245ade3
+# %% ../nbs/33_pretraining.ipynb #1689c6b5
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from .data.video import train_indices
 from .model import Batch
 from .training import TrainConfig, fit, jitter
 
-# %% ../nbs/33_pretraining.ipynb #97081570
+# %% ../nbs/33_pretraining.ipynb #324ebea9
 def step_names(
     data:SVSet, # with true steps
 )->list[str]: # in alphabetical order
@@ -41,7 +42,7 @@ def frame_steps(
     for t in truth.itertuples(): y_t[int(t.start):int(t.end)] = 1 + names.index(str(t.name))
     return y_t
 
-# %% ../nbs/33_pretraining.ipynb #f0cafa59
+# %% ../nbs/33_pretraining.ipynb #1adc6ac0
 class StepNamer(nn.Module):
     "The small encoder with a head that names the step of every frame."
     def __init__(self,
@@ -98,7 +99,7 @@ def pretrain(
     fit(model, named_batches(data, seed=seed), TrainConfig(steps=steps, steps_per_epoch=min(steps, 100), lr=3e-3, seed=seed), folder, progress=progress, about=about)
     return model.encoder
 
-# %% ../nbs/33_pretraining.ipynb #f9182896
+# %% ../nbs/33_pretraining.ipynb #6287914b
 @torch.no_grad()
 def video_features(
     encoder:ConvEncoder, # of `pretrain`, in evaluation mode
