@@ -42,7 +42,7 @@ from .evaluation import (ShuffledSource, distance_logits, encode_videos, evaluat
 from .methods import family, ladder, methods, through_trunk, untrained
 from .metrics import auc, auc_by_type, bootstrap_draws, bootstrap_means
 from .model import System, block_score, recommended
-from .pretraining import encode_set, on_features, pretrain
+from .pretraining import encode_set, finished_encoder, on_features, pretrain
 from .step_mining import mean_score
 from .training import TrainConfig, usable_device, write_json, write_text
 
@@ -103,14 +103,10 @@ def pretrained(
     progress:bool, # bars
 )->SVSet: # features in memory
     "A rendered world through a network that learnt to name the steps of another one (chapter 33)."
-    work, kept = folder.parent, folder.parent/f"features-small-s{cfg.seed}"
-    world = rendered("small", cfg.seed, work, progress)
-    if not kept.is_dir():
-        def pictures(world:Path)->SVSet: return decoded(read_sv(world), workers=2, progress=progress)
-        done = work/"training"/f"names-small-s{trunk_world}"
-        encoder = pretrain(pictures(rendered("small", trunk_world, work, progress)), done, progress=progress)
-        encode_set(pictures(world), encoder, kept, progress)
-    return on_features(replace(read_sv(world, backend=None), name=folder.name), kept)
+    work, kept, named = folder.parent, folder.parent/f"features-small-s{cfg.seed}", folder.parent/"training"/f"names-small-s{trunk_world}"
+    def pictures(seed:int)->SVSet: return decoded(read_sv(rendered("small", seed, work, progress)), workers=2, progress=progress)
+    if not kept.is_dir(): encode_set(pictures(cfg.seed), finished_encoder(named) or pretrain(pictures(trunk_world), named, progress=progress), kept, progress)
+    return on_features(replace(read_sv(work/f"small-s{cfg.seed}", backend=None), name=folder.name), kept)
 
 def recorded_form(
     folder:Path, # of a published set
