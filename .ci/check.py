@@ -13,6 +13,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import threading
 import time
 import tokenize
 import urllib.parse
@@ -25,6 +26,7 @@ from typing import NamedTuple
 
 here = Path(__file__).resolve()
 one_thread = {n: "1" for n in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")}
+slots = threading.Semaphore(2)  # programs at a time, whichever check started them
 
 
 class Result(NamedTuple):
@@ -103,9 +105,10 @@ def copy_tree(root: Path, dest: Path) -> Path:
 
 
 def command(args: list, cwd: Path, timeout=900, **env) -> subprocess.CompletedProcess:
-    "Run a command with one thread, both streams in `stdout`."
+    "Run a command with one thread, both streams in `stdout`; it waits until one of two places is free, and its time counts from then."
     full = {**{k: v for k, v in os.environ.items() if not k.startswith("GIT_")}, **one_thread, **env}  # inside a hook GIT_DIR names this repository
-    try: return subprocess.run(args, cwd=cwd, env=full, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False)
+    try:
+        with slots: return subprocess.run(args, cwd=cwd, env=full, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=timeout, check=False)
     except subprocess.TimeoutExpired as e:
         text = e.stdout.decode(errors="replace") if isinstance(e.stdout, bytes) else (e.stdout or "")
         return subprocess.CompletedProcess(args, 124, text + f"\nstopped after {timeout} s")
@@ -545,7 +548,7 @@ def check_site(root: Path) -> Result:
 
 def check_pytest(root: Path) -> Result:
     "tests/: whole processes, and this script's own faults."
-    done = command([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no", "-rs", "tests"], root, PYTHONPATH=str(root))
+    done = command([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--color=no", "-rs", "tests"], root, 1800, PYTHONPATH=str(root))
     last = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else ""
     n = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed|skipped|error)", last)}
     failed = n.get("failed", 0) + n.get("error", 0)
@@ -563,17 +566,24 @@ def state(root: Path) -> set:
     return set(command(["git", "status", "--porcelain", "--untracked-files=all"], root).stdout.splitlines())
 
 
+def run_check(name: str, root: Path, flags: str, before: set) -> Result:
+    "One check; what it raises is a problem."
+    try:
+        if name == "tree": return result([f"changed by the checks: {line}" for line in sorted(state(root) ^ before)])
+        return checks[name](root, flags) if name == "notebooks" else checks[name](root)
+    except Exception as e: return result([f"{type(e).__name__}: {e}"])
+
+
 def main(names: list, root: Path, flags="") -> int:
-    "Run the named checks, print, and give the exit code."
+    "Run the named checks, print, and give the exit code; tests/ keep one core busy for long, so they run beside the others."
     total, before = [0, 0, 0], state(root)
-    for name in [*names, "tree"]:
-        try:
-            if name == "tree": res = result([f"changed by the checks: {line}" for line in sorted(state(root) ^ before)])
-            else: res = checks[name](root, flags) if name == "notebooks" else checks[name](root)
-        except Exception as e: res = result([f"{type(e).__name__}: {e}"])
-        print(f"{'FAIL' if res.failed else 'ok  '} {name}" + (f" ({res.detail})" if res.detail else ""), flush=True)
-        for line in (*res.problems, *res.notes): print(f"       {line}", flush=True)
-        total = [a + b for a, b in zip(total, (res.passed, res.failed, res.skipped), strict=True)]
+    with ThreadPoolExecutor(1) as pool:
+        beside = pool.submit(run_check, "pytest", root, flags, before) if "pytest" in names else None
+        for name in [*names, "tree"]:
+            res = beside.result() if beside and name == "pytest" else run_check(name, root, flags, before)
+            print(f"{'FAIL' if res.failed else 'ok  '} {name}" + (f" ({res.detail})" if res.detail else ""), flush=True)
+            for line in (*res.problems, *res.notes): print(f"       {line}", flush=True)
+            total = [a + b for a, b in zip(total, (res.passed, res.failed, res.skipped), strict=True)]
     print("{} passed, {} failed, {} skipped".format(*total), flush=True)
     return 1 if total[1] or not total[0] else 0
 

@@ -1,6 +1,9 @@
 "Each check finds the fault it is for: a small sound repository, and one fault at a time."
 import json
 import shutil
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -79,6 +82,27 @@ def test_main_prints_the_sum_last_and_fails_when_anything_does(toy, check, capsy
 def test_a_check_that_breaks_counts_as_failed(tmp_path, check, capsys):
     assert check.main(["export"], tmp_path) == 1  # no settings.ini there
     assert capsys.readouterr().out.splitlines()[-1] == "1 passed, 1 failed, 0 skipped"
+
+
+def test_tests_run_beside_the_other_checks(toy, check, capsys, monkeypatch):
+    met = threading.Barrier(2)
+    for name in ("chapters", "pytest"): monkeypatch.setitem(check.checks, name, lambda root: check.result([] if met.wait(60) < 2 else ["alone"]))
+    assert check.main(["chapters", "pytest", "outputs"], toy) == 0  # neither ends before the other has begun
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()[:-1]] == ["chapters", "pytest", "outputs", "tree"]
+
+
+def test_two_programs_at_a_time(check, monkeypatch):
+    running, most = [], []
+
+    def run(args, **kwargs):
+        running.append(args)
+        most.append(len(running))
+        time.sleep(.05)
+        running.pop()
+
+    monkeypatch.setattr(check.subprocess, "run", run)
+    with ThreadPoolExecutor(5) as pool: list(pool.map(lambda k: check.command([k], check.here.parent), range(5)))
+    assert max(most) == 2 and len(most) == 5
 
 
 def test_litter_is_a_failure(toy, check, capsys, monkeypatch):
