@@ -6,7 +6,8 @@
 __all__ = ['backbones', 'slim', 'beside_mean', 'check_clips', 'half_size', 'ConvEncoder', 'FeatureEncoder', 'to_clips',
            'same_padding', 'SameConv', 'LiteBlock', 'LiteTrunk', 'resnet50_trunk', 'Backbone', 'PretrainedTrunk',
            'TrunkEncoder', 'KeyReport', 'read_weights', 'load_weights', 'load_trunk', 'pretrained_file',
-           'check_backbone', 'trunk_file', 'Centred', 'ClipTrunkEncoder', 'ClipEncoder', 'trunk_of', 'encoder_for']
+           'check_backbone', 'trunk_file', 'Centred', 'DirectEncoder', 'ClipTrunkEncoder', 'ClipEncoder', 'trunk_of',
+           'encoder_for']
 
 # %% ../nbs/20_backbones.ipynb #67f43d24
 import hashlib
@@ -376,12 +377,12 @@ def pretrained_file()->Path: # of EfficientNet-Lite0, trained on ImageNet
 slim:dict[str,Callable[[],nn.Module]] = dict(x3d_slim=partial(X3DTrunk, x3d_slim), tsm_slim=tsm_slim, swin_slim=swin_slim) # from nothing
 
 def check_backbone(
-    backbone:str, # "small", one of `backbones`, or one of `slim`
+    backbone:str, # "small", "direct", one of `backbones`, or one of `slim`
     who:str="check_backbone", # name used in the message
 )->str: # the same
     "Refuse a name that is none, and a network that does not give one feature a frame."
-    if backbone not in ("small", *backbones, *slim):
-        raise ValueError(f"{who}: need a backbone of small, {', '.join([*backbones, *slim])}; got {backbone!r}; mind the spelling")
+    if backbone not in ("small", "direct", *backbones, *slim):
+        raise ValueError(f"{who}: need a backbone of small, direct, {', '.join([*backbones, *slim])}; got {backbone!r}; mind the spelling")
     if backbone in backbones and (span := backbones[backbone].span) > 1:
         raise ValueError(f"{who}: need a backbone that gives one feature a frame; got {backbone}, one for {span} frames; "
                          "take x3d_m or tsm50, or put a head of your own on ClipTrunkEncoder")
@@ -418,6 +419,27 @@ class Centred(nn.Module):
         F_btd = F_btd - F_btd.mean(1, keepdim=True)
         F_btd = F_btd/F_btd.square().mean((1, 2), keepdim=True).sqrt().clamp(min=1e-6)
         return nnf.dropout1d(F_btd.transpose(1, 2), self.drop, self.training).transpose(1, 2)
+
+# %% ../nbs/20_backbones.ipynb #9a1f6004
+class DirectEncoder(nn.Module):
+    "A rotation of what differs from the clip's mean, for features that tell steps apart already: (B,T,n_in) -> (B,T,dim)."
+    def __init__(self,
+        n_in:int, # width of the input features
+        dim:int=64, # width of the output features
+    ):
+        super().__init__()
+        self.dim, self.n_in = dim, n_in
+        same:Any = nn.Identity()
+        same.dim = n_in
+        self.centred, self.turn = Centred(same), nn.Linear(n_in, dim, bias=False)
+        nn.init.orthogonal_(self.turn.weight)
+
+    def forward(self,
+        x_btd:Tensor, # (B,T,n_in)
+    )->Tensor: # (B,T,dim) (ours)
+        "Features of every frame."
+        check_clips(x_btd, 3, self.n_in, "DirectEncoder")
+        return self.turn(self.centred(x_btd.to(self.turn.weight.dtype)))
 
 # %% ../nbs/20_backbones.ipynb #d5c739f6
 class ClipTrunkEncoder(PretrainedTrunk):
@@ -482,14 +504,15 @@ def trunk_of(
 def encoder_for(
     frame_shape:tuple[int,...], # shape of one frame: (H,W,3) pixels or (n,) features
     dim:int=64, # width of the features of an encoder that is trained
-    backbone:str="small", # for pixels: see `check_backbone`
+    backbone:str="small", # for pixels: see `check_backbone`; for features: "direct" where they tell steps apart already
     weights:Path|str|None=None, # file for the trunk; None: random, to be filled from a checkpoint
-)->nn.Module: # ConvEncoder, ClipEncoder, a Centred trunk, or FeatureEncoder
+)->nn.Module: # ConvEncoder, ClipEncoder, a Centred trunk, FeatureEncoder or DirectEncoder
     "The encoder for frames of this shape."
     check_backbone(backbone, "encoder_for")
     if weights is not None and (backbone not in backbones or len(frame_shape) == 1):
         raise ValueError(f"encoder_for: need a backbone of {', '.join(backbones)} for weights; got {backbone!r} and {weights}; leave one out")
-    if len(frame_shape) == 1: return FeatureEncoder(frame_shape[0], dim)
+    if len(frame_shape) == 1: return (DirectEncoder if backbone == "direct" else FeatureEncoder)(frame_shape[0], dim)
+    if backbone == "direct": raise ValueError(f"encoder_for: need features for a direct backbone; got frames of shape {frame_shape}; take small")
     if len(frame_shape) != 3 or frame_shape[2] != 3:
         raise ValueError(f"encoder_for: a frame is (H,W,3) pixels or (n,) features; got {frame_shape}; convert grey frames to RGB")
     if backbone == "small": return ConvEncoder(dim)

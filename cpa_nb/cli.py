@@ -376,15 +376,15 @@ def _announce(new:list[str], results:Path)->None:
                   f"{', '.join(new)}", file=sys.stderr)
 
 def _beside(which:str, data:str, names:list[str]|None, work:Path, results:Path, root:Path|None, quiet:bool, as_json:bool)->None:
-    "Learning rates and costs of the methods of Table 1."
+    "Learning rates and costs of the methods of Tables 1 and 3; readings and numbers of steps share those of their configuration."
     from cpa_nb.methods import methods
     from cpa_nb.tables import benches, cost_rows, lr_rows, paper_table
     if unknown := [n for n in names or () if n not in methods]:
         raise ValueError(f"table: need --methods of {', '.join(methods)}; got {unknown[0]!r}")
     shown = {}
     for b in _wanted_data(data):
-        table = paper_table(1, b)
-        shown[b] = dict(lr=lr_rows, cost=cost_rows)[which](benches[b], names or table.methods, work, results, root, not quiet)
+        tables = names or dict.fromkeys([*paper_table(1, b).methods, *paper_table(3, b).methods])
+        shown[b] = dict(lr=lr_rows, cost=cost_rows)[which](benches[b], tables, work, results, root, not quiet)
         if not as_json: print(f"{benches[b].says}\n{_said(shown[b])}", flush=True)
     if as_json: _say({b: t.to_dict("records") for b,t in shown.items()}, "", True)
 
@@ -397,7 +397,7 @@ def _said(rows:Any)->str:
 def table(
     which:Annotated[str, typer.Argument(help="1, 3 or 4: the paper's; rendered: small worlds; precog: real people, as skeletons; people: the same, filmed "
                                              "(both need CPA_DATA); ladder: from the paper's configuration to the recommended one; "
-                                             "lr: learning rates tried for Table 1; cost: what its methods cost.")],
+                                             "lr: learning rates tried for Tables 1 and 3; cost: what their methods cost.")],
     data:Annotated[str, typer.Option(help="For 1, 3 and 4: rendered, precog, ..., comma-separated; all if left out.")]="",
     task:Annotated[str, typer.Option(help="For 1, 3 and 4: sv, sequence verification.")]="sv",
     methods:Annotated[str, typer.Option(help="Rows to run, comma-separated; those of the table if left out. What has a record is printed anyway.")]="",
@@ -417,7 +417,10 @@ def table(
     from cpa_nb.training import usable_device
     usable_device(device)
     names, numbers, root, shown = methods.split(",") if methods else None, _whole(seeds), _data_root(), {}
-    if which in ("lr", "cost"): return _beside(which, data, names, work, results, root, quiet, as_json)
+    if which in ("lr", "cost"):
+        taken = [o for o,given in (("--seeds", seeds), ("--select", select != "last"), ("--device", device != "cpu")) if given]
+        if taken: raise ValueError(f"table: need no {' and no '.join(taken)} for {which}, which has seeds and budget of its own and runs on the cpu; leave it out")
+        return _beside(which, data, names, work, results, root, quiet, as_json)
     for heading,wanted in _tables(which, data, task, select).items():
         _announce([f"{r.method} {r.seed}" for r in missing_rows(wanted, names, numbers, results)], results)
         shown[heading] = wanted.show(run_rows(wanted, names, numbers, work, results, root, device, not quiet))

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Builder', 'ladder', 'methods', 'untrained', 'pixels_only', 'readings', 'steps_printed', 'steps_recommended', 'k_rows',
-           'rival', 'cpa', 'zero_shot_row', 'lite0_row', 'tuned_row', 'through_trunk', 'embedding', 'of_pictures',
-           'weaksvr_row', 'x3d_row', 'k_name', 'family']
+           'suited', 'rival', 'cpa', 'zero_shot_row', 'lite0_row', 'tuned_row', 'through_trunk', 'eyes', 'cat_row',
+           'embedding', 'of_pictures', 'weaksvr_row', 'x3d_row', 'k_name', 'family']
 
 # %% ../nbs/35_methods.ipynb #6e36a8d5
 from collections.abc import Callable
@@ -17,17 +17,24 @@ import numpy as np
 import torch
 from torch import nn
 
-from .backbones import Centred, ClipEncoder, TrunkEncoder, encoder_for, load_trunk, pretrained_file, trunk_of
+from .backbones import Centred, ClipEncoder, DirectEncoder, TrunkEncoder, load_trunk, pretrained_file, trunk_of
 from .baselines.alignment import OTAMDistance, TAPPanDistance, TAPSuDistance
-from .baselines.embedding import build_cat, build_flatten, build_trn
+from .baselines.embedding import FeatureMaps, build_cat, build_flatten, build_trn
 from .baselines.sv import BagDistance, CentredDTWDistance, DropDTWDistance, UniformFSA
 from .baselines.text import build_te_mlp, build_weaksvr, training_steps
 from .data.sv import SVSet, encoded
 from .language import HashedText
-from .model import CPAConfig, CPADistance, Network, System, build_cpa, paper, recommended
+from .model import CPAConfig, CPADistance, System, build_cpa, network_for, paper, recommended
 
 # %% ../nbs/35_methods.ipynb #521e49cd
 Builder = Callable[[SVSet,int], System] # (data, seed) -> untrained system
+
+def suited(
+    cfg:CPAConfig, # choices
+    data:SVSet, # any
+)->CPAConfig: # with a direct backbone for features that tell steps apart already
+    "A configuration for these data."
+    return replace(cfg, backbone="direct") if data.direct else cfg
 
 def rival(
     distance:Callable[[],nn.Module], # makes the distance (F1,F2) -> (B,)
@@ -39,7 +46,7 @@ def rival(
     def build(data:SVSet, seed:int)->System:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            net = Network(encoder_for(data.frame_shape, cfg.dim), len(data.classes), cfg.n_frames, cfg.dim)
+            net = network_for(data.frame_shape, len(data.classes), suited(cfg, data))
             system = System(net, distance(), weights)
             system.log_contrast.data.fill_(float(np.log(scale)))
             return system
@@ -58,7 +65,7 @@ def cpa(
     cfg:CPAConfig, # choices
 )->Builder: # (data, seed) -> untrained system
     "CPA with these choices, as a row."
-    return lambda data, seed: build_cpa(cfg, data.frame_shape, len(data.classes), seed)
+    return lambda data, seed: build_cpa(suited(cfg, data), data.frame_shape, len(data.classes), seed)
 
 methods:dict[str,Builder] = {
     **{name: cpa(cfg) for name,cfg in ladder.items()},
@@ -119,12 +126,26 @@ def through_trunk(
 
 
 # %% ../nbs/35_methods.ipynb #2d29ac99
+def eyes(
+    data:SVSet, # any
+)->dict[str,Any]: # `encoder` for the builders of chapters 25 and 26, where these data need another than the usual one
+    "What looks at frames, the same for all rows of a data set."
+    return dict(encoder=lambda: DirectEncoder(data.frame_shape[0], recommended.dim)) if data.direct else {}
+
+def cat_row(
+    data:SVSet, # pictures or features
+    seed:int, # of the initial weights
+)->System: # untrained
+    "CAT, which reads maps: features are maps of one cell."
+    maps = dict(maps=lambda: FeatureMaps(DirectEncoder(data.frame_shape[0], recommended.dim))) if data.direct else {}
+    return build_cat(data.frame_shape, len(data.classes), seed, **maps)
+
 def embedding(
     build:Callable[...,System], # of chapter 25 or 26: (frame shape, classes, seed, ...) -> system
     **choices:Any, # handed on
 )->Builder: # (data, seed) -> untrained system
     "A method that makes one vector of a video, as a row."
-    return lambda data, seed: build(data.frame_shape, len(data.classes), seed, **choices)
+    return lambda data, seed: build(data.frame_shape, len(data.classes), seed, **(eyes(data) | choices))
 
 pixels_only = ("tsm", "swin", "x3d") # of `methods`: networks of pictures
 
@@ -143,7 +164,7 @@ def weaksvr_row(
     seed:int, # of the initial weights
 )->System: # untrained
     "WeakSVR with the CLIP-free stand-in for texts."
-    return build_weaksvr(training_steps(data), HashedText().encode_text, data.frame_shape, seed)
+    return build_weaksvr(training_steps(data), HashedText().encode_text, data.frame_shape, seed, **eyes(data))
 
 def x3d_row(
     data:SVSet, # pictures
@@ -156,12 +177,12 @@ methods |= {
     "plain": embedding(build_flatten),
     "paper_plain": embedding(build_flatten, n_frames=paper.n_frames),
     "trn": embedding(build_trn),
-    "cat": embedding(build_cat),
+    "cat": cat_row,
     "clip": embedding(build_te_mlp),
     "weaksvr": weaksvr_row,
     "otam": rival(OTAMDistance, (1., 0., 0., 1.), 8.),
     "tap_pan": rival(lambda: TAPPanDistance(recommended.dim), (1., 0., 0., 1.), 16.),
-    "tap_su": rival(TAPSuDistance, (1., 0., 0., 1.)),
+    "tap_su": rival(lambda: TAPSuDistance(16), (1., 0., 0., 1.)), # the public code has 64 channels: a quarter of them, a tenth of the time
     "tsm": of_pictures(embedding(build_flatten, encoder=lambda: ClipEncoder("tsm_slim"))),
     "swin": of_pictures(embedding(build_flatten, encoder=lambda: ClipEncoder("swin_slim"))),
     "x3d": of_pictures(x3d_row),

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['step_features', 'paper', 'recommended', 'scores', 'loss_terms', 'mean_step', 'centre_step', 'random_step',
            'CPAConfig', 'check_weights', 'check_config', 'block_score', 'Pair', 'CPADistance', 'Encoder', 'Network',
-           'Batch', 'task_loss', 'step_loss', 'align_loss', 'every_pair', 'contrast_loss', 'System', 'build_cpa']
+           'DirectNetwork', 'network_for', 'Batch', 'task_loss', 'step_loss', 'align_loss', 'every_pair',
+           'contrast_loss', 'System', 'build_cpa']
 
 # %% ../nbs/21_model.ipynb #121cadc2
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from math import isfinite
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 
 import torch
 import torch.nn.functional as nnf
@@ -217,6 +218,34 @@ class Network(nn.Module):
                              "or build the network for another n_frames")
         return self.classify_(torch.relu(self.embed(F_btd.flatten(1))))
 
+class DirectNetwork(Network):
+    "A network whose features are its encoder's and a correction that starts at nothing, for features that tell steps apart already."
+    def __init__(self,
+        encoder:nn.Module, # (B,T,n) -> (B,T,dim), as `DirectEncoder`
+        n_classes:int, # procedures in training
+        n_frames:int, # T
+    ):
+        super().__init__(encoder, n_classes, n_frames, int(cast(Any, encoder.dim)))
+        for p in self.over_time[2].parameters(): nn.init.zeros_(p)
+
+    def forward(self,
+        x:Tensor, # clips (B,T,n)
+    )->Tensor: # (B,T,dim) (ours)
+        "Frame features F."
+        F_bdt = self.encoder(x).transpose(1, 2)
+        return (F_bdt + self.over_time(F_bdt)).transpose(1, 2)
+
+def network_for(
+    frame_shape:tuple[int,...], # (H,W,3) or (n,)
+    n_classes:int, # procedures in training
+    cfg:CPAConfig=recommended, # backbone, frames of a clip, width of the features
+    weights:Path|str|None=None, # file for the trunk of a pretrained backbone
+)->Network: # untrained
+    "The network for frames of this shape."
+    encoder = encoder_for(frame_shape, cfg.dim, cfg.backbone, weights)
+    if cfg.backbone == "direct": return DirectNetwork(encoder, n_classes, cfg.n_frames)
+    return Network(encoder, n_classes, cfg.n_frames, cfg.dim)
+
 # %% ../nbs/21_model.ipynb #fd75eb1c
 class Batch(NamedTuple):
     "Positive pairs: the i-th clip of `x1` and of `x2` show the same procedure."
@@ -323,5 +352,5 @@ def build_cpa(
     check_config(cfg)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = Network(encoder_for(frame_shape, cfg.dim, cfg.backbone, weights), n_classes, cfg.n_frames, cfg.dim)
+        net = network_for(frame_shape, n_classes, cfg, weights)
         return System(net, CPADistance(cfg), cfg.weights)

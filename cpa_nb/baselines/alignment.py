@@ -8,6 +8,7 @@ __all__ = ['OTAMDistance', 'TAPPanDistance', 'TAPSuDistance', 'SoftDropDTWDistan
 
 # %% ../../nbs/24_alignment_rivals.ipynb #43ae7ebc
 from collections.abc import Callable
+from typing import cast
 import torch
 from torch import Tensor, nn
 from ..elastic import cosine_cost_torch
@@ -64,10 +65,13 @@ class TAPPanDistance(nn.Module):
         "How much every two frames count."
         B, T, U = len(F1_btd), F1_btd.shape[1], F2_bud.shape[1]
         C1_btd, C2_bud = (F + self.context(F.mT).mT for F in (F1_btd, F2_bud))
-        one, two = C1_btd[:,:,None].expand(-1, -1, U, -1), C2_bud[:,None].expand(-1, T, -1, -1)
-        i, j = (torch.arange(n, device=one.device, dtype=one.dtype)/n for n in (T, U))
-        lag = (i[:,None] - j)[None,:,:,None].expand(B, -1, -1, -1)
-        return self.score(torch.cat([one, two, (one - two).abs(), lag], -1)).flatten(1).softmax(1).view(B, T, U)
+        first, relu, last = self.score
+        W1, W2, W3, w4 = cast(nn.Linear, first).weight.split([self.dim, self.dim, self.dim, 1], 1) # of the one, the other, their difference, the lag
+        i, j = (torch.arange(n, device=W1.device, dtype=W1.dtype)/n for n in (T, U))
+        lag_tu1 = (i[:,None] - j)[...,None]
+        apart = (C1_btd[:,:,None] - C2_bud[:,None]).abs()@W3.T
+        hidden = (C1_btd@W1.T + cast(nn.Linear, first).bias)[:,:,None] + (C2_bud@W2.T)[:,None] + apart + lag_tu1@w4.T
+        return last(relu(hidden)).flatten(1).softmax(1).view(B, T, U)
 
     def forward(self,
         F1_btd:Tensor, # (B,T,d)

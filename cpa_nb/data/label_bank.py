@@ -119,7 +119,7 @@ def simulate_features(
     kept = {s: data.splits[s] for s in splits}
     made = {i: simulate_video(data.label_bank[c], i, seed, cfg) for t in kept.values() for i,c in zip(t.id, t.label, strict=True)}
     return replace(data, name=f"{data.name}, simulated", source=ArraySource({i: v.F_td for i,v in made.items()}), splits=kept,
-                   pairs={s: data.pairs[s] for s in splits}, truth={i: v.truth for i,v in made.items()})
+                   pairs={s: data.pairs[s] for s in splits}, truth={i: v.truth for i,v in made.items()}, direct=True)
 
 # %% ../../nbs/16_label_bank.ipynb #fd5fd99c
 def write_features(

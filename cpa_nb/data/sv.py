@@ -476,6 +476,7 @@ class SVSet:
     pairs:dict # the same keys -> DataFrame(a, b, label_a, label_b, same, kind, task)
     label_bank:dict # label -> ordered step names, where known
     truth:dict = field(default_factory=dict) # id -> DataFrame(step, name, start, end) in frames, half-open; for evaluation only
+    direct:bool = False # features of which the direction tells the step already: networks keep a straight path for them (chapter 20)
     def __post_init__(self):
         home: dict[str, str] = {}
         for s,t in self.splits.items():
