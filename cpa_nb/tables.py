@@ -188,8 +188,8 @@ def recorded_development(
     data = load_data(cfg, work, root, progress)
     return data if "val" in data.pairs else development_split(data)
 
-development:dict[str,Callable[[SVConfig,Path,Path|None,bool],SVSet]] = dict(small=rendered_development, pretrained=rendered_development, precog=people_development, csv=named_development)
-development |= dict.fromkeys(published, recorded_development)
+development:dict[str,Callable[[SVConfig,Path,Path|None,bool],SVSet]] = dict(precog=people_development, csv=named_development)
+development |= dict.fromkeys(("small", "pretrained"), rendered_development) | dict.fromkeys(published, recorded_development)
 
 def tune_lr(
     bench:Bench, # its data and budget
