@@ -370,15 +370,21 @@ def _data_root()->Path|None:
     "The folder that CPA_DATA names."
     return Path(os.environ["CPA_DATA"]) if os.environ.get("CPA_DATA") else None
 
+def _refuse(which:str, options:dict[str,Any])->None:
+    "Options that a table does not take are not ignored."
+    given = [o for o,value in options.items() if value]
+    if given: raise ValueError(f"table: need no {' and no '.join(given)} for {which}, which has seeds and a budget of its own; leave it out")
+
 def _announce(new:list[str], results:Path)->None:
     "What has to be trained before a table can be shown."
     if new: print(f"{len(new)} rows have no record in {results} and are trained first, minutes to hours (Ctrl-C stops, the same command goes on): "
                   f"{', '.join(new)}", file=sys.stderr)
 
-def _beside(which:str, data:str, names:list[str]|None, work:Path, results:Path, root:Path|None, quiet:bool, as_json:bool)->None:
+def _beside(which:str, data:str, names:list[str]|None, work:Path, results:Path, root:Path|None, quiet:bool, as_json:bool, not_taken:dict[str,Any])->None:
     "Learning rates and costs of the methods of Tables 1 and 3; readings and numbers of steps share those of their configuration."
     from cpa_nb.methods import methods
     from cpa_nb.tables import benches, cost_rows, lr_rows, paper_table
+    _refuse(which, not_taken)
     if unknown := [n for n in names or () if n not in methods]:
         raise ValueError(f"table: need --methods of {', '.join(methods)}; got {unknown[0]!r}")
     shown = {}
@@ -418,9 +424,7 @@ def table(
     usable_device(device)
     names, numbers, root, shown = methods.split(",") if methods else None, _whole(seeds), _data_root(), {}
     if which in ("lr", "cost"):
-        taken = [o for o,given in (("--seeds", seeds), ("--select", select != "last"), ("--device", device != "cpu")) if given]
-        if taken: raise ValueError(f"table: need no {' and no '.join(taken)} for {which}, which has seeds and budget of its own and runs on the cpu; leave it out")
-        return _beside(which, data, names, work, results, root, quiet, as_json)
+        return _beside(which, data, names, work, results, root, quiet, as_json, {"--seeds": seeds, "--select": select != "last", "--device": device != "cpu"})
     for heading,wanted in _tables(which, data, task, select).items():
         _announce([f"{r.method} {r.seed}" for r in missing_rows(wanted, names, numbers, results)], results)
         shown[heading] = wanted.show(run_rows(wanted, names, numbers, work, results, root, device, not quiet))

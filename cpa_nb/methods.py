@@ -137,8 +137,8 @@ def cat_row(
     seed:int, # of the initial weights
 )->System: # untrained
     "CAT, which reads maps: features are maps of one cell."
-    maps = dict(maps=lambda: FeatureMaps(DirectEncoder(data.frame_shape[0], recommended.dim))) if data.direct else {}
-    return build_cat(data.frame_shape, len(data.classes), seed, **maps)
+    maps = (lambda: FeatureMaps(DirectEncoder(data.frame_shape[0], recommended.dim))) if data.direct else None
+    return build_cat(data.frame_shape, len(data.classes), seed, maps=maps)
 
 def embedding(
     build:Callable[...,System], # of chapter 25 or 26: (frame shape, classes, seed, ...) -> system

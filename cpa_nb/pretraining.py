@@ -97,7 +97,8 @@ def pretrain(
         torch.manual_seed(seed)
         model = StepNamer(len(step_names(data)))
     about = dict(system="StepNamer", names=len(step_names(data)), data=data.list_digest())
-    fit(model, named_batches(data, seed=seed), TrainConfig(steps=steps, steps_per_epoch=min(steps, 100), lr=3e-3, seed=seed), folder, progress=progress, about=about)
+    loop = TrainConfig(steps=steps, steps_per_epoch=min(steps, 100), lr=3e-3, seed=seed)
+    fit(model, named_batches(data, seed=seed), loop, folder, progress=progress, about=about)
     return model.encoder
 
 def finished_encoder(

@@ -100,7 +100,7 @@ class Bench(NamedTuple):
     methods:tuple[str,...]|None = None # rows that are run on it; None: all that can be
 
 benches = dict(
-    rendered=Bench("pretrained", (1, 2, 3), 800, "rendered worlds (synthetic), unseen tasks, seen through a network that learnt to name the steps of another world"),
+    rendered=Bench("pretrained", (1, 2, 3), 800, "rendered worlds (synthetic), unseen tasks, through a network that learnt to name the steps of another world"),
     pixels=Bench("small", (1, 2, 3), 800, "rendered worlds (synthetic), unseen tasks, everything learnt from pixels",
                  ("recommended", "paper", "uniform", "dtw", "drop_dtw", "bag", "tsm", "swin", "x3d")),
     precog=Bench("precog", tuple(range(8)), 400, "PRECOG, skeletons of real people, unseen people"),
@@ -130,7 +130,8 @@ def paper_table(
     if number not in paper_rows: raise ValueError(f"paper_table: need a table of {', '.join(map(str, paper_rows))}; got {number}")
     if bench not in benches: raise ValueError(f"paper_table: need data of {', '.join(benches)}; got {bench!r}")
     b, rows = benches[bench], paper_rows[number]
-    names = tuple(dict.fromkeys(r.method for r in rows if not (b.data in of_vectors and r.method in pixels_only) and r.method in (b.methods or methods)))
+    here = set(b.methods or methods) - set(pixels_only if b.data in of_vectors else ())
+    names = tuple(dict.fromkeys(r.method for r in rows if r.method in here))
     return SVTable(b.data, b.seeds, b.steps, names, partial(with_paper, rows=rows), select)
 
 # %% ../nbs/41_tables.ipynb #5dd45317
@@ -187,8 +188,8 @@ def recorded_development(
     data = load_data(cfg, work, root, progress)
     return data if "val" in data.pairs else development_split(data)
 
-development:dict[str,Callable[[SVConfig,Path,Path|None,bool],SVSet]] = dict(small=rendered_development, pretrained=rendered_development, precog=people_development, csv=named_development)
-development |= dict.fromkeys(published, recorded_development)
+development:dict[str,Callable[[SVConfig,Path,Path|None,bool],SVSet]] = dict(precog=people_development, csv=named_development)
+development |= dict.fromkeys(("small", "pretrained"), rendered_development) | dict.fromkeys(published, recorded_development)
 
 def tune_lr(
     bench:Bench, # its data and budget
