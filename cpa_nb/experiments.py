@@ -191,9 +191,9 @@ def reads_frames(
 def mined_steps(
     system:System, # trained or not
     data:SVSet, # with truth, or without
-)->dict[str,dict[str,float]]: # rule -> `mining_quality`; empty without truth
+)->dict[str,dict[str,float]]: # rule -> `mining_quality`; empty without truth, and for a system that mines nothing
     "Mined against true steps on the positive test pairs: as printed, as the verdict mines, as people are shown."
-    if not data.truth or not reads_frames(system): return {}
+    if not data.truth or not hasattr(system.distance, "pair"): return {}
     own, same = distance_logits(system.distance), data.pairs["test"].query("same")
     rules = dict(printed=(mean_score, own), verdict=(block_score(recommended), own), shown=(None, shown_logits))
     features = encode_videos(system, data.source, same[["a", "b"]].to_numpy().ravel(), clips=(2,))
@@ -203,9 +203,9 @@ def mining_gain(
     system:System, # trained
     data:SVSet, # with truth, or without
     n:int=400, # resamples
-)->dict[str,dict[str,Any]]: # accuracy and boundary_f1: gain over uniform cuts and its draws; empty without truth
+)->dict[str,dict[str,Any]]: # accuracy and boundary_f1: gain over uniform cuts and its draws; empty without truth, and for a system that mines nothing
     "By how much the steps people are shown are nearer to the true ones than uniform cuts, on resampled tasks and videos."
-    if not data.truth or not reads_frames(system): return {}
+    if not data.truth or not hasattr(system.distance, "pair"): return {}
     same = data.pairs["test"].query("same").reset_index(drop=True)
     features = encode_videos(system, data.source, same[["a", "b"]].to_numpy().ravel(), clips=(2,))
     truth = {i: frame_truth(data.truth[i], test_indices(data.source.n_frames(i), F.shape[1], 2)) for i,F in features.items()}
