@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['Matrices', 'LogProb', 'in_order', 'reference', 'variants', 'StepLogits', 'step_logits', 'plain_matrices',
-           'pair_level', 'level_matrices', 'grouped_matrices', 'background_matrices', 'drop_matrices', 'mean_block',
-           'gap_matrices', 'walk_surprise', 'by_walks', 'by_faults', 'VariantDistance', 'variant_distances']
+           'pair_level', 'level_matrices', 'grouped_matrices', 'background_matrices', 'learned_background_matrices',
+           'drop_matrices', 'mean_block', 'gap_matrices', 'walk_surprise', 'by_walks', 'by_faults', 'VariantDistance',
+           'variant_distances', 'fit_background', 'background_distances']
 
 # %% ../nbs/36_variant_distances.ipynb #5b57791c
 from collections.abc import Callable
@@ -96,6 +97,17 @@ def background_matrices(
     "Frame-to-step matrices with a column for background."
     found, logit = step_logits(distance, F1_btd, F2_bud), level*distance.scale()
     return log_background_softmax_torch(found.L12_btk, logit), log_background_softmax_torch(found.L21_buk, logit)
+
+def learned_background_matrices(
+    distance:CPADistance, # trained
+    F1_btd:Tensor, # features of the first videos (B,T,d)
+    F2_bud:Tensor, # features of the second videos (B,U,d)
+    blank_d:Tensor, # what background looks like (d,)
+)->Matrices: # (B,T,K+1), (B,U,K+1), column 0 is background (Graves et al. 2006)
+    "Frame-to-step matrices with a column for one learned feature of background."
+    found, logits = step_logits(distance, F1_btd, F2_bud), distance.logits()
+    def one(L_btk:Tensor, F:Tensor)->Tensor: return log_background_softmax_torch(L_btk, logits(F, blank_d.expand(len(F), 1, -1))[..., 0])
+    return one(found.L12_btk, F1_btd), one(found.L21_buk, F2_bud)
 
 def drop_matrices(
     distance:CPADistance, # trained
@@ -226,3 +238,30 @@ def variant_distances(
 )->dict[str,nn.Module]: # name in `variants` -> distance of feature sequences, nothing in it to be trained but what the given one has
     "Every variant on the features of one system."
     return {name: VariantDistance(distance, *choices) for name,choices in variants.items()}
+
+# %% ../nbs/36_variant_distances.ipynb #7f5972a4
+def fit_background(
+    distance:CPADistance, # trained, left as it is
+    batch_at:Callable[[int], tuple[Tensor,Tensor]], # step -> features of positive pairs (B,T,d), (B,U,d)
+    dim:int, # d
+    steps:int=100, # of Adam
+    seed:int=0, # of the start, nearly nothing
+)->Tensor: # (d,) (ours)
+    "Learn what background looks like on the features of a trained system."
+    blank_d = (.02*torch.randn(dim, generator=torch.Generator().manual_seed(seed), dtype=distance.log_scale.dtype)).requires_grad_()
+    optimiser = torch.optim.Adam([blank_d], lr=.05)
+    for n in range(steps):
+        F1, F2 = (F.detach() for F in batch_at(n))
+        loss = by_walks(*learned_background_matrices(distance, F1, F2, blank_d), background_log_prob_torch).mean()
+        optimiser.zero_grad()
+        loss.backward(inputs=[blank_d])
+        optimiser.step()
+    return blank_d.detach()
+
+def background_distances(
+    distance:CPADistance, # trained
+    blank_d:Tensor, # of `fit_background`
+)->dict[str,nn.Module]: # two more variants
+    "The learned background as a distance, read both ways."
+    matrices = partial(learned_background_matrices, blank_d=blank_d)
+    return {f"{name}, background learned": VariantDistance(distance, matrices, background_log_prob_torch, read) for name,read in (("Eq. 10", by_walks), ("fault", by_faults))}
