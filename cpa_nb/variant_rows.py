@@ -96,6 +96,7 @@ def variant_row(
     results:Path, # records
     root:Path|None=None, # CPA_DATA
     develop:bool=False, # development data instead of those of the tables
+    clips:tuple[int,...]=(1, 2, 3), # test clips; the middle one alone, (2,), is a third of the work
     progress:bool=True, # bars
 )->dict[str,Any]: # the record, read back if it is there
     "Train once, measure every variant on the features, write the record."
@@ -106,8 +107,8 @@ def variant_row(
     model = identity(system)
     train_row(cfg, system, data, Path(work)/"variants"/path.stem, model | dict(data=data.list_digest()), "cpu", progress)
     distances = variant_distances(system.distance) | background_distances(system.distance, blank_feature(system, data, cfg.seed))
-    pairs = evaluate_pairs(system, data, split, distances)
-    sizes = dict(name=data.name, digest=data.list_digest(), split=split, pairs=len(pairs), tasks=int(pairs.task.nunique()), videos=len({*pairs.a, *pairs.b}))
+    pairs = evaluate_pairs(system, data, split, distances, clips)
+    sizes = dict(name=data.name, digest=data.list_digest(), split=split, clips=list(clips), pairs=len(pairs), tasks=int(pairs.task.nunique()), videos=len({*pairs.a, *pairs.b}))
     record = dict(config=asdict(cfg), develop=develop, model=model, scale=round(float(system.distance.scale()), 3), data=sizes,
                   distances=variant_summary(pairs, list(distances)), seconds=round(time.perf_counter() - start, 1), **environment())
     path.parent.mkdir(parents=True, exist_ok=True)
