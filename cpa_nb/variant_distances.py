@@ -264,4 +264,5 @@ def background_distances(
 )->dict[str,nn.Module]: # two more variants
     "The learned background as a distance, read both ways."
     matrices = partial(learned_background_matrices, blank_d=blank_d)
-    return {f"{name}, background learned": VariantDistance(distance, matrices, background_log_prob_torch, read) for name,read in (("Eq. 10", by_walks), ("fault", by_faults))}
+    readings = {"Eq. 10": by_walks, "fault": by_faults}
+    return {f"{name}, background learned": VariantDistance(distance, matrices, background_log_prob_torch, read) for name,read in readings.items()}

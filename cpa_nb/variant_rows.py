@@ -108,7 +108,8 @@ def variant_row(
     train_row(cfg, system, data, Path(work)/"variants"/path.stem, model | dict(data=data.list_digest()), "cpu", progress)
     distances = variant_distances(system.distance) | background_distances(system.distance, blank_feature(system, data, cfg.seed))
     pairs = evaluate_pairs(system, data, split, distances, clips)
-    sizes = dict(name=data.name, digest=data.list_digest(), split=split, clips=list(clips), pairs=len(pairs), tasks=int(pairs.task.nunique()), videos=len({*pairs.a, *pairs.b}))
+    sizes = dict(name=data.name, digest=data.list_digest(), split=split, clips=list(clips), pairs=len(pairs),
+                 tasks=int(pairs.task.nunique()), videos=len({*pairs.a, *pairs.b}))
     record = dict(config=asdict(cfg), develop=develop, model=model, scale=round(float(system.distance.scale()), 3), data=sizes,
                   distances=variant_summary(pairs, list(distances)), seconds=round(time.perf_counter() - start, 1), **environment())
     path.parent.mkdir(parents=True, exist_ok=True)
