@@ -136,7 +136,7 @@ def difference(
     def of(record:dict[str,Any], variant:str)->tuple[float,np.ndarray]:
         d = record["distances"][variant]
         value, text = (d["auc"], d["draws"]) if kind is None else (d["kinds"][kind], d["kind_draws"][kind])
-        return value, world_draws(unpacked(text), record["config"]["seed"])
+        return value, world_draws(unpacked(text).tolist(), record["config"]["seed"])
     (one, draws1), (two, draws2) = ((np.mean([v for v,_ in x]), np.mean([d for _,d in x], 0)) for x in ([of(r, v) for r in records] for v in (name, base)))
     low, high = np.nanquantile(draws1 - draws2, [.025, .975])
     return dict(difference=100*float(one - two), low=100*float(low), high=100*float(high))
