@@ -156,7 +156,8 @@ def environment()->dict[str,Any]: # commit, versions, machine
     "What a number may depend on besides its configuration."
     where = Path(__file__).parent if "__file__" in globals() else Path()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=where).stdout.strip()
-    return dict(commit=commit or "unknown", python=platform.python_version(), machine=platform.machine(), threads=torch.get_num_threads(),
+    return dict(commit=commit or "unknown", python=platform.python_version(), machine=platform.machine(),
+                processor=torch.backends.cpu.get_cpu_capability(), threads=torch.get_num_threads(),
                 versions={p: version(p) for p in ("torch", "numpy", "numba", "av")})
 
 # %% ../nbs/40_experiments.ipynb #4c7fe32f

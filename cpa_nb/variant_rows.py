@@ -110,7 +110,7 @@ def variant_row(
     pairs = evaluate_pairs(system, data, split, distances, clips)
     sizes = dict(name=data.name, digest=data.list_digest(), split=split, clips=list(clips), pairs=len(pairs),
                  tasks=int(pairs.task.nunique()), videos=len({*pairs.a, *pairs.b}))
-    record = dict(config=asdict(cfg), develop=develop, model=model, scale=round(float(system.distance.scale()), 3), data=sizes,
+    record = dict(config=asdict(cfg), develop=develop, model=model, scale=round(float(system.distance.scale().detach()), 3), data=sizes,
                   distances=variant_summary(pairs, list(distances)), seconds=round(time.perf_counter() - start, 1), **environment())
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, record)
