@@ -8,7 +8,7 @@ __all__ = ['trunk_world', 'published', 'other_data', 'without_root', 'sv_rows', 
            'environment', 'record_path', 'row_name', 'read_record', 'reads_frames', 'mined_steps', 'mining_gain',
            'identity', 'PrintedDistance', 'own_distances', 'frame_index', 'settle_index', 'on_test', 'train_row',
            'measure_row', 'sv', 'read_records', 'world_draws', 'mean_draws', 'sv_table', 'kind_table', 'ladder_table',
-           'SVTable', 'gain_rows', 'mining_rows', 'chosen_lr', 'table_rows', 'missing_rows', 'run_rows',
+           'SVTable', 'gain_rows', 'mining_rows', 'lr_path', 'chosen_lr', 'table_rows', 'missing_rows', 'run_rows',
            'validation_rows']
 
 # %% ../nbs/40_experiments.ipynb #4ba5c484
@@ -482,13 +482,21 @@ def mining_rows(
     return pd.DataFrame(out)
 
 # %% ../nbs/40_experiments.ipynb #de4a2230
+def lr_path(
+    results:Path, # data/results
+    data:str, # as in `SVConfig`
+    method:str, # that is tuned itself
+)->Path: # <results>/lr/<data>-<method>.json
+    "Where the learning rates that were tried for a method on these data lie (chapter 41)."
+    return Path(results)/"lr"/f"{data}-{method}.json"
+
 def chosen_lr(
     results:Path, # data/results
     data:str, # as in `SVConfig`
     method:str, # a name in `methods`
 )->float: # of AdamW
     "The learning rate that validation chose for a method on these data (chapter 41); where nothing was tried, the usual one."
-    path = Path(results)/"lr"/f"{data}-{family(method)}.json"
+    path = lr_path(results, data, family(method))
     return float(json.loads(path.read_text())["chosen"]) if path.exists() else SVConfig.lr
 
 def table_rows(

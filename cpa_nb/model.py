@@ -143,6 +143,15 @@ class CPADistance(nn.Module):
         "What `logits` multiplies the similarity by."
         return self.log_scale.exp().clamp(max=50.) if self.cfg.similarity == "cosine" else torch.ones_like(self.log_scale)
 
+    def steps(self,
+        F1_btd:Tensor, # features of the first videos (B,T,d)
+        F2_bud:Tensor, # features of the second videos (B,U,d)
+        mined:MinedTorch, # their common steps
+    )->tuple[Tensor,Tensor]: # features of the steps of both (B,K,d)
+        "What a block of frames is seen as."
+        step = step_features["centre" if self.cfg.step_feature == "random" and not self.training else self.cfg.step_feature]
+        return step(F1_btd, mined.bounds1), step(F2_bud, mined.bounds2)
+
     def frames_to_steps(self,
         F1_btd:Tensor, # features of the first videos (B,T,d)
         F2_bud:Tensor, # features of the second videos (B,U,d)
@@ -151,8 +160,7 @@ class CPADistance(nn.Module):
     )->tuple[Tensor,Tensor]: # log W of both directions (B,T,K), (B,U,K)
         "Log probability of each step of the one video for each frame of the other."
         logits, none = self.logits(), None if nothing is None else nothing*self.scale()
-        step = step_features["centre" if self.cfg.step_feature == "random" and not self.training else self.cfg.step_feature]
-        S1_bkd, S2_bkd = step(F1_btd, mined.bounds1), step(F2_bud, mined.bounds2)
+        S1_bkd, S2_bkd = self.steps(F1_btd, F2_bud, mined)
         return log_frame_to_step_torch(F1_btd, S2_bkd, logits, none), log_frame_to_step_torch(F2_bud, S1_bkd, logits, none)
 
     def mine(self,

@@ -22,6 +22,7 @@ from tqdm.auto import tqdm
 from .backbones import ConvEncoder, to_clips
 from .data.sv import ArraySource, FeatureSource, SVSet
 from .data.video import train_indices
+from .evaluation import frame_truth
 from .model import Batch
 from .training import TrainConfig, fit, jitter, load_state
 
@@ -39,9 +40,8 @@ def frame_steps(
     names:list[str], # of `step_names`
 )->np.ndarray: # (n_frames,) int64: 0 where nothing is done, else 1 + position in `names`
     "Which step each frame shows."
-    y_t = np.zeros(n_frames, np.int64)
-    for t in truth.itertuples(): y_t[int(t.start):int(t.end)] = 1 + names.index(str(t.name))
-    return y_t
+    labels_t, _ = frame_truth(truth, np.arange(n_frames))
+    return np.array([*(1 + names.index(str(n)) for n in truth.name), 0])[labels_t] # -1, idle, is the last
 
 # %% ../nbs/33_pretraining.ipynb #aa9ee372
 class StepNamer(nn.Module):

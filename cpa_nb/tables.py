@@ -31,8 +31,8 @@ from .data.label_bank import simulate_features
 from .data.official import development_split, read_official
 from .data.sv import ArraySource, SVSet, read_precog
 from .evaluation import encode_videos, fit_validated, pair_distances
-from .experiments import (SVConfig, SVTable, environment, identity, load_data, mean_draws, on_test, other_data, published, recorded_form,
-                                   sv_table, without_root)
+from .experiments import (SVConfig, SVTable, environment, identity, load_data, lr_path, mean_draws, on_test, other_data, published,
+                                   recorded_form, sv_table, without_root)
 from .methods import k_name, methods, pixels_only, steps_printed, steps_recommended
 from .training import TrainConfig, pair_batches, train_step, write_json
 
@@ -200,8 +200,8 @@ def tune_lr(
     progress:bool=True, # bars
 )->dict[str,Any]: # tried: AUC by learning rate; chosen
     "Try learning rates until the best has worse neighbours, write each down; what was tried with this budget is not tried again."
-    found = read_lr(bench, method, results) or dict(tried={})
-    while (lr := next_lr({float(k): v for k,v in found["tried"].items()})) is not None:
+    found, path = read_lr(bench, method, results), lr_path(results, bench.data, method)
+    while (lr := _untried(found)) is not None:
         system = methods[method](data, 0)
         loop = TrainConfig(steps=bench.steps, steps_per_epoch=max(1, bench.steps//2), lr=lr)
         folder = Path(work)/"lr"/f"{bench.data}-{method}-{lr:g}"
@@ -210,26 +210,26 @@ def tune_lr(
         tried = {k: tried[k] for k in sorted(tried, key=float)}
         found = dict(data=bench.data, method=method, steps=bench.steps, tried=tried, chosen=float(max(tried, key=lambda k: tried[k])),
                      pairs=len(data.pairs["val"]), lists=data.list_digest(), model=identity(system), **environment())
-        (Path(results)/"lr").mkdir(parents=True, exist_ok=True)
-        write_json(_lr_path(bench, method, results), found)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, found)
     return found
-
-def _lr_path(bench:Bench, method:str, results:Path)->Path:
-    "Where the choice for a method on a data set lies."
-    return Path(results)/"lr"/f"{bench.data}-{method}.json"
 
 def read_lr(
     bench:Bench, # its data and budget
     method:str, # a name in `methods`
     results:Path, # holds lr/
-)->dict[str,Any]|None: # of `tune_lr`, finished or not; None: nothing was tried
+)->dict[str,Any]: # of `tune_lr`, finished or not; `tried` is empty where nothing was
     "What was tried for a method, refused where it was with another budget."
-    path = _lr_path(bench, method, results)
-    if not path.exists(): return None
+    path = lr_path(results, bench.data, method)
+    if not path.exists(): return dict(tried={})
     found = json.loads(path.read_text())
     if found["steps"] != bench.steps:
         raise ValueError(f"read_lr: need learning rates that were tried with {bench.steps} steps; got {found['steps']} in {path}; move it away to try anew")
     return found
+
+def _untried(found:dict[str,Any])->float|None:
+    "The learning rate that a search would try next."
+    return next_lr({float(k): v for k,v in found["tried"].items()})
 
 def lr_rows(
     bench:Bench, # its data and budget
@@ -240,8 +240,8 @@ def lr_rows(
     progress:bool=True, # bars
 )->pd.DataFrame: # one row a method: AUC x 100 by learning rate, and the chosen one
     "What the grid says; the methods that it was not asked about are trained first."
-    found = {n: read_lr(bench, n, results) or dict(tried={}) for n in names}
-    lacking = [n for n,f in found.items() if next_lr({float(k): v for k,v in f["tried"].items()}) is not None]
+    found = {n: read_lr(bench, n, results) for n in names}
+    lacking = [n for n,f in found.items() if _untried(f) is not None]
     if lacking: data = development[bench.data](SVConfig(data=bench.data), work, root, progress)
     for name in lacking: found[name] = tune_lr(bench, name, data, work, results, progress)
     values = sorted({k for f in found.values() for k in f["tried"]}, key=float)

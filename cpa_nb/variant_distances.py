@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from .differentiable import _power_mean_torch, align_log_prob_torch, relational_matrix_torch
-from .model import CPADistance, block_score, step_features
+from .model import CPADistance, block_score
 from .variants_torch import (background_log_prob_torch, drop_log_prob_torch, duplicate_groups_torch, grouped_log_softmax_torch,
                                    log_background_softmax_torch, mine_steps_with_gaps_torch, percentile_logit_torch, return_log_prob_torch, skip_log_prob_torch)
 
@@ -35,9 +35,8 @@ def step_logits(
     F2_bud:Tensor, # features of the second videos (B,U,d)
 )->StepLogits: # with gradient (ours)
     "Mine common steps and compare the frames of each video with the steps of the other."
-    mined, logits = distance.mine(F1_btd, F2_bud), distance.logits()
-    step = step_features["centre" if distance.cfg.step_feature == "random" else distance.cfg.step_feature]
-    S1_bkd, S2_bkd = step(F1_btd, mined.bounds1), step(F2_bud, mined.bounds2)
+    logits = distance.logits()
+    S1_bkd, S2_bkd = distance.steps(F1_btd, F2_bud, distance.mine(F1_btd, F2_bud))
     return StepLogits(logits(F1_btd, S2_bkd), logits(F2_bud, S1_bkd), S1_bkd, S2_bkd)
 
 # %% ../nbs/36_variant_distances.ipynb #34149118
