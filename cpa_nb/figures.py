@@ -41,7 +41,7 @@ from .learning import Checkpoint, as_features, exact_distances, learn, load_chec
 from .metrics import largest_block, step_labels
 from .model import System, build_cpa, recommended
 from .plotting import (draw_blocks, draw_filmstrip, draw_links, draw_matrix, draw_numbers, draw_path, draw_points, set_style, step_colors)
-from .similarity import cosine_logits, dot_logits, frame_to_step_matrix
+from .similarity import cosine_logits, dot_logits, frame_to_step_matrix, pair_level
 from .step_mining import Steps, harmonic_score, mean_score, mine_steps, mine_steps_all
 from .training import TrainConfig
 
@@ -289,13 +289,14 @@ def pipeline(
     F2_ud:np.ndarray, # features (U,d)
     M_tu:np.ndarray, # relational matrix (T,U)
     logits:Callable[[np.ndarray,np.ndarray],np.ndarray], # similarity of frames and steps
-    nothing:float=-np.inf, # logit of "none of these steps"
+    nothing:float|None=None, # share of the pair's level for "none of these steps"; None: every frame must show one
     n_steps:int=6, # K
 )->Pipeline: # Eq. 1 to 10
     "Mine, take the mean of each step, align both ways."
     mined = mine_steps(M_tu, n_steps, shown_score)
     S1_kd, S2_kd = (np.stack([F[a:x].mean(0) for a,x in zip(c[:-1], c[1:], strict=True)]) for F,c in ((F1_td, mined.bounds1), (F2_ud, mined.bounds2)))
-    W12_tk, W21_uk = frame_to_step_matrix(F1_td, S2_kd, logits, nothing), frame_to_step_matrix(F2_ud, S1_kd, logits, nothing)
+    none = -np.inf if nothing is None else nothing*pair_level(logits(F1_td, S2_kd), logits(F2_ud, S1_kd))
+    W12_tk, W21_uk = frame_to_step_matrix(F1_td, S2_kd, logits, none), frame_to_step_matrix(F2_ud, S1_kd, logits, none)
     path1, path2 = align_path(W12_tk).steps, align_path(W21_uk).steps
     agree = np.mean([np.mean(p == step_labels(c, len(p))) for p,c in ((path1, mined.bounds1), (path2, mined.bounds2))])
     finding = f"From frames to one number: {agree:.0%} of them align with the step they lie in"
@@ -580,9 +581,8 @@ def figure2(
     "The pipeline."
     p, how = _median_pair(m, pairs, seed)
     F, cfg = clip_features(m, [p.a, p.b], 16), m.after.cfg
-    nothing = -np.inf if cfg.nothing is None else cfg.nothing*m.after.system.distance.scale().item()
     A, B = (x[0].double().cpu().numpy() for x in F)
-    return pipeline((clip_frames(m, p.a, 16), clip_frames(m, p.b, 16)), A, B, shown_matrix(*F), own_logits(m.after.system), nothing)._replace(note=how)
+    return pipeline((clip_frames(m, p.a, 16), clip_frames(m, p.b, 16)), A, B, shown_matrix(*F), own_logits(m.after.system), cfg.nothing)._replace(note=how)
 
 def figure3(
     m:Material, # data and model

@@ -58,6 +58,7 @@ ladder:dict[str,CPAConfig] = {
     "cosine": replace(paper, n_frames=32, n_steps=26, similarity="cosine"),
     "rules": replace(paper, n_frames=32, n_steps=26, similarity="cosine", score="harmonic", prior=.3, start="ctc", step_feature="mean"),
     "fault": replace(recommended, nothing=None),
+    "fixed": replace(recommended, nothing_of="one"),
     "recommended": recommended,
 }
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from .backbones import encoder_for
 from .differentiable import (MinedTorch, alignment_distance_torch, cosine_logits_torch, dot_logits_torch, fault_distance_torch,
-                                   log_frame_to_step_torch, mine_steps_torch, relational_matrix_torch)
+                                   log_steps_torch, mine_steps_torch, pair_level_torch, relational_matrix_torch)
 from .step_mining import BlockTables, harmonic_score, mean_score, official_score, size_prior, sqrt_score
 
 # %% ../nbs/21_model.ipynb #36a23924
@@ -70,7 +70,8 @@ class CPAConfig:
     step_feature:str = "mean" # "random" frame of the block in training (paper), "mean" or "centre"
     weights:tuple[float,float,float,float] = (1., 1., 1., 0.) # of task, step, align (Eq. 15) and contrast (ours, off)
     scale:float = 30. # start of the cosine's learned scale
-    nothing:float|None = .8 # similarity below which a frame rather shows none of the steps (chapter 01); None: the paper
+    nothing:float|None = .8 # share of the pair's level below which a frame rather shows none of the steps (chapter 01); None: the paper
+    nothing_of:str = "level" # what `nothing` is a share of: "level", or "one" for a similarity that is the same for all pairs
     verdict:str = "fault" # distance of a verdict: "align" is Eq. 10 (paper), "fault" lets a run of bad frames weigh more (chapter 03); losses use Eq. 10
     nothing_verdict:float = .9 # what "fault" takes for `nothing`, where that is set
     backbone:str = "small" # frame encoder for pixels: "small", or another name of chapter 20
@@ -97,7 +98,7 @@ def check_config(
 )->CPAConfig: # the same
     "Refuse a configuration that cannot run, naming the field."
     for name,allowed in dict(similarity=("dot", "cosine"), score=tuple(scores), start=("paper", "ctc"), step_feature=tuple(step_features),
-                              verdict=("align", "fault")).items():
+                              verdict=("align", "fault"), nothing_of=("level", "one")).items():
         given = getattr(cfg, name)
         if given not in allowed: raise ValueError(f"CPAConfig: {name} must be one of {', '.join(allowed)}; got {given!r}; mind the spelling")
     if not 1 <= cfg.n_steps <= cfg.n_frames: raise ValueError(f"CPAConfig: need 1 <= n_steps <= n_frames; got {cfg.n_steps} and {cfg.n_frames}; lower n_steps")
@@ -152,16 +153,25 @@ class CPADistance(nn.Module):
         step = step_features["centre" if self.cfg.step_feature == "random" and not self.training else self.cfg.step_feature]
         return step(F1_btd, mined.bounds1), step(F2_bud, mined.bounds2)
 
+    def way_out(self,
+        L12_btk:Tensor, # logits, frames of the first videos against steps of the second (B,T,K)
+        L21_buk:Tensor, # the other way (B,U,K)
+        nothing:float, # share of the level, or a similarity, as `nothing_of` says
+    )->Tensor: # logit (B,1,1) (ours)
+        "The logit of `none of these steps`."
+        return nothing*(pair_level_torch(L12_btk, L21_buk) if self.cfg.nothing_of == "level" else self.scale().expand(len(L12_btk), 1, 1))
+
     def frames_to_steps(self,
         F1_btd:Tensor, # features of the first videos (B,T,d)
         F2_bud:Tensor, # features of the second videos (B,U,d)
         mined:MinedTorch, # their common steps
-        nothing:float|None, # similarity of `none of these steps`; None: every frame must show one
+        nothing:float|None, # share of the level, or similarity, of `none of these steps`; None: every frame must show one
     )->tuple[Tensor,Tensor]: # log W of both directions (B,T,K), (B,U,K)
         "Log probability of each step of the one video for each frame of the other."
-        logits, none = self.logits(), None if nothing is None else nothing*self.scale()
-        S1_bkd, S2_bkd = self.steps(F1_btd, F2_bud, mined)
-        return log_frame_to_step_torch(F1_btd, S2_bkd, logits, none), log_frame_to_step_torch(F2_bud, S1_bkd, logits, none)
+        logits, (S1_bkd, S2_bkd) = self.logits(), self.steps(F1_btd, F2_bud, mined)
+        L12_btk, L21_buk = logits(F1_btd, S2_bkd), logits(F2_bud, S1_bkd)
+        none = None if nothing is None else self.way_out(L12_btk, L21_buk, nothing)
+        return log_steps_torch(L12_btk, none), log_steps_torch(L21_buk, none)
 
     def mine(self,
         F1_btd:Tensor, # features of the first videos (B,T,d)

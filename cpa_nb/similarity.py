@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['dot_logits', 'cosine_similarity', 'cosine_logits', 'softmax_rows', 'relational_matrix', 'frame_to_step_matrix',
-           'symmetric_matrix']
+           'symmetric_matrix', 'pair_level']
 
 # %% ../nbs/01_similarity.ipynb #515dc0bd
 from collections.abc import Callable
@@ -94,3 +94,11 @@ def symmetric_matrix(
 )->np.ndarray: # (T,U) in 0..1, sums to (T+U)/2 (ours); swapping the videos transposes it
     "Mean of the row softmax and the transposed row softmax of the swapped pair."
     return (relational_matrix(F1_td, F2_ud, logits) + relational_matrix(F2_ud, F1_td, logits).T)/2
+
+# %% ../nbs/01_similarity.ipynb #386808fd
+def pair_level(
+    L12_tk:np.ndarray, # logits, frames of video 1 against steps of video 2 (T,K)
+    L21_uk:np.ndarray, # the other way (U,K)
+)->float: # logit (ours)
+    "How alike frames and their best steps are in this pair: the median over the frames of both videos."
+    return float(np.median(np.concatenate([L_tk.max(1) for L_tk in (L12_tk, L21_uk)])))

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Matrices', 'LogProb', 'in_order', 'reference', 'variants', 'StepLogits', 'step_logits', 'plain_matrices',
-           'pair_level', 'level_matrices', 'grouped_matrices', 'background_matrices', 'learned_background_matrices',
-           'drop_matrices', 'mean_block', 'gap_matrices', 'walk_surprise', 'by_walks', 'by_faults', 'VariantDistance',
+           'fixed_matrices', 'grouped_matrices', 'background_matrices', 'learned_background_matrices', 'drop_matrices',
+           'mean_block', 'gap_matrices', 'walk_surprise', 'by_walks', 'by_faults', 'VariantDistance',
            'variant_distances', 'fit_background', 'background_distances']
 
 # %% ../nbs/36_variant_distances.ipynb #5b57791c
@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .differentiable import _power_mean_torch, align_log_prob_torch, relational_matrix_torch
+from .differentiable import _power_mean_torch, align_log_prob_torch, log_steps_torch, relational_matrix_torch
 from .model import CPADistance, block_score
 from .variants_torch import (background_log_prob_torch, drop_log_prob_torch, duplicate_groups_torch, grouped_log_softmax_torch,
                                    log_background_softmax_torch, mine_steps_with_gaps_torch, percentile_logit_torch, return_log_prob_torch, skip_log_prob_torch)
@@ -46,28 +46,20 @@ def plain_matrices(
     distance:CPADistance, # trained
     F1_btd:Tensor, # features of the first videos (B,T,d)
     F2_bud:Tensor, # features of the second videos (B,U,d)
-    nothing:float|None=None, # similarity of none of the steps, the same for all pairs; None: every frame must show one (paper)
+    nothing:float|None=None, # share of the pair's level for none of the steps; None: every frame must show one (paper)
 )->Matrices: # (B,T,K), (B,U,K)
     "Frame-to-step matrices as the model makes them."
     return distance.frames_to_steps(F1_btd, F2_bud, distance.mine(F1_btd, F2_bud), nothing)
 
-def pair_level(
-    L12_btk:Tensor, # frames of the first videos against steps of the second (B,T,K)
-    L21_buk:Tensor, # the other way (B,U,K)
-)->Tensor: # (B,1) logit, no gradient (ours)
-    "How alike a frame and its best step are in each pair: the median over the frames of both videos."
-    return torch.cat([L.detach().amax(-1) for L in (L12_btk, L21_buk)], 1).quantile(.5, dim=1, keepdim=True)
-
-def level_matrices(
+def fixed_matrices(
     distance:CPADistance, # trained
     F1_btd:Tensor, # features of the first videos (B,T,d)
     F2_bud:Tensor, # features of the second videos (B,U,d)
-    share:float, # of the level of each pair
+    nothing:float, # similarity of none of the steps
 )->Matrices: # (B,T,K), (B,U,K) (ours)
-    "Frame-to-step matrices with a way out at a share of the pair's own level."
-    found = step_logits(distance, F1_btd, F2_bud)
-    none_b1 = share*pair_level(found.L12_btk, found.L21_buk)
-    return log_background_softmax_torch(found.L12_btk, none_b1)[..., 1:], log_background_softmax_torch(found.L21_buk, none_b1)[..., 1:]
+    "Frame-to-step matrices with a way out at the same similarity for all pairs."
+    found, none = step_logits(distance, F1_btd, F2_bud), nothing*distance.scale()
+    return log_steps_torch(found.L12_btk, none), log_steps_torch(found.L21_buk, none)
 
 # %% ../nbs/36_variant_distances.ipynb #a57d0fb3
 def grouped_matrices(
@@ -75,14 +67,14 @@ def grouped_matrices(
     F1_btd:Tensor, # features of the first videos (B,T,d)
     F2_bud:Tensor, # features of the second videos (B,U,d)
     tau:float=.95, # cosine above which two steps are the same; 1: none are
-    nothing:float|None=None, # similarity of none of the steps; None: every frame must show one
+    nothing:float|None=None, # share of the level for none of the steps; None: every frame must show one
 )->Matrices: # (B,T,K), (B,U,K) (ours)
     "Frame-to-step matrices in which alike steps share their probability."
     found, K = step_logits(distance, F1_btd, F2_bud), distance.cfg.n_steps
     def one(L_btk:Tensor, S_bkd:Tensor)->Tensor:
         group_bk = duplicate_groups_torch(S_bkd, tau)
         if nothing is None: return grouped_log_softmax_torch(L_btk, group_bk)
-        none_bt1 = (nothing*distance.scale()).to(L_btk.dtype).expand_as(L_btk[..., :1])
+        none_bt1 = distance.way_out(found.L12_btk, found.L21_buk, nothing).to(L_btk.dtype).expand_as(L_btk[..., :1])
         return grouped_log_softmax_torch(torch.cat([L_btk, none_bt1], -1), torch.cat([group_bk, torch.full_like(group_bk[:, :1], K)], 1))[..., :-1]
     return one(found.L12_btk, found.S2_bkd), one(found.L21_buk, found.S1_bkd)
 
@@ -91,11 +83,12 @@ def background_matrices(
     distance:CPADistance, # trained
     F1_btd:Tensor, # features of the first videos (B,T,d)
     F2_bud:Tensor, # features of the second videos (B,U,d)
-    level:float, # similarity of background, as `nothing`
+    nothing:float, # share of the level
 )->Matrices: # (B,T,K+1), (B,U,K+1), column 0 is background (ours)
     "Frame-to-step matrices with a column for background."
-    found, logit = step_logits(distance, F1_btd, F2_bud), level*distance.scale()
-    return log_background_softmax_torch(found.L12_btk, logit), log_background_softmax_torch(found.L21_buk, logit)
+    found = step_logits(distance, F1_btd, F2_bud)
+    logit_b1 = distance.way_out(found.L12_btk, found.L21_buk, nothing).flatten(1)
+    return log_background_softmax_torch(found.L12_btk, logit_b1), log_background_softmax_torch(found.L21_buk, logit_b1)
 
 def learned_background_matrices(
     distance:CPADistance, # trained
@@ -134,16 +127,18 @@ def gap_matrices(
     F1_btd:Tensor, # features of the first videos (B,T,d)
     F2_bud:Tensor, # features of the second videos (B,U,d)
     kappa:float=.2, # price of leaving a frame out, in units of the mean entry of M; inf: none is
-    nothing:float=.9, # similarity of none of the steps
+    nothing:float=.9, # share of the level
 )->Matrices: # (B,T,K+1), (B,U,K+1), column 0 is open to frames that the mining left out (ours)
     "Frame-to-step matrices after mining with gaps; steps are means."
     M_btu, logits = relational_matrix_torch(F1_btd, F2_bud, logits=distance.logits()), distance.logits()
     price_b1 = kappa*M_btu.detach().mean((1, 2))[:, None]
     mined = mine_steps_with_gaps_torch(M_btu, distance.cfg.n_steps, price_b1, price_b1, block_score(distance.cfg))
-    def one(F:Tensor, S_bkd:Tensor, dropped:Tensor)->Tensor:
-        logW = log_background_softmax_torch(logits(F, S_bkd), nothing*distance.scale())
+    L12_btk, L21_buk = logits(F1_btd, mean_block(F2_bud, mined.blocks2)), logits(F2_bud, mean_block(F1_btd, mined.blocks1))
+    logit_b1 = distance.way_out(L12_btk, L21_buk, nothing).flatten(1)
+    def one(L_btk:Tensor, dropped:Tensor)->Tensor:
+        logW = log_background_softmax_torch(L_btk, logit_b1)
         return torch.cat([logW[..., :1].masked_fill(~dropped[..., None], -torch.inf), logW[..., 1:]], -1)
-    return one(F1_btd, mean_block(F2_bud, mined.blocks2), mined.dropped1), one(F2_bud, mean_block(F1_btd, mined.blocks1), mined.dropped2)
+    return one(L12_btk, mined.dropped1), one(L21_buk, mined.dropped2)
 
 # %% ../nbs/36_variant_distances.ipynb #2fae4e5b
 LogProb = Callable[[Tensor], Tensor] # log W (B,T,J) -> log P (B,)
@@ -208,14 +203,13 @@ reference = "fault, nothing .9" # the verdict of `recommended`
 _none8, _none9 = (partial(plain_matrices, nothing=x) for x in (.8, .9))
 variants:dict[str,tuple] = { # what it is called: matrices, walks, reading
     "Eq. 10": (plain_matrices, in_order, by_walks), "Eq. 10, nothing .8": (_none8, in_order, by_walks),
-    "Eq. 10, nothing .9": (_none9, in_order, by_walks), "Eq. 10, nothing .9 of level": (partial(level_matrices, share=.9), in_order, by_walks),
+    "Eq. 10, nothing .9": (_none9, in_order, by_walks), "Eq. 10, similarity .9": (partial(fixed_matrices, nothing=.9), in_order, by_walks),
     "fault": (plain_matrices, in_order, by_faults), "fault, nothing .8": (_none8, in_order, by_faults), reference: (_none9, in_order, by_faults),
-    "fault, nothing .8 of level": (partial(level_matrices, share=.8), in_order, by_faults),
-    "fault, nothing .9 of level": (partial(level_matrices, share=.9), in_order, by_faults),
-    "fault, nothing 1 of level": (partial(level_matrices, share=1.), in_order, by_faults),
-    "Eq. 10, background .7": (partial(background_matrices, level=.7), background_log_prob_torch, by_walks),
-    "Eq. 10, background .9": (partial(background_matrices, level=.9), background_log_prob_torch, by_walks),
-    "fault, background .9": (partial(background_matrices, level=.9), background_log_prob_torch, by_faults),
+    "fault, nothing 1": (partial(plain_matrices, nothing=1.), in_order, by_faults),
+    "fault, similarity .8": (partial(fixed_matrices, nothing=.8), in_order, by_faults), "fault, similarity .9": (partial(fixed_matrices, nothing=.9), in_order, by_faults),
+    "Eq. 10, background .7": (partial(background_matrices, nothing=.7), background_log_prob_torch, by_walks),
+    "Eq. 10, background .9": (partial(background_matrices, nothing=.9), background_log_prob_torch, by_walks),
+    "fault, background .9": (partial(background_matrices, nothing=.9), background_log_prob_torch, by_faults),
     "Eq. 10, drop .1": (partial(drop_matrices, keep=.1), drop_log_prob_torch, by_walks),
     "Eq. 10, drop .3": (partial(drop_matrices, keep=.3), drop_log_prob_torch, by_walks),
     "fault, drop .3": (partial(drop_matrices, keep=.3), drop_log_prob_torch, by_faults),
