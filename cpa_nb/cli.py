@@ -421,10 +421,11 @@ def table(
     """
     from cpa_nb.experiments import missing_rows, run_rows
     from cpa_nb.training import usable_device
-    usable_device(device)
     names, numbers, root, shown = methods.split(",") if methods else None, _whole(seeds), _data_root(), {}
     if which in ("lr", "cost"):
-        return _beside(which, data, names, work, results, root, quiet, as_json, {"--seeds": seeds, "--select": select != "last", "--device": device != "cpu"})
+        refused = {"--seeds": seeds, "--select": select != "last", "--device": device != "cpu", "--task": task != "sv"}
+        return _beside(which, data, names, work, results, root, quiet, as_json, refused)
+    usable_device(device)
     for heading,wanted in _tables(which, data, task, select).items():
         _announce([f"{r.method} {r.seed}" for r in missing_rows(wanted, names, numbers, results)], results)
         shown[heading] = wanted.show(run_rows(wanted, names, numbers, work, results, root, device, not quiet))

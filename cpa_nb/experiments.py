@@ -497,7 +497,12 @@ def chosen_lr(
 )->float: # of AdamW
     "The learning rate that validation chose for a method on these data (chapter 41); where nothing was tried, the usual one."
     path = lr_path(results, data, family(method))
-    return float(json.loads(path.read_text())["chosen"]) if path.exists() else SVConfig.lr
+    if not path.exists(): return SVConfig.lr
+    found = json.loads(path.read_text())
+    if not found["settled"]:
+        raise ValueError(f"chosen_lr: the search in {path} was stopped after {len(found['tried'])} values; finish it with "
+                         f"cpa table lr --methods {family(method)}, or move it away")
+    return float(found["chosen"])
 
 def table_rows(
     table:SVTable, # what is wanted

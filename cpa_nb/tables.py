@@ -198,7 +198,7 @@ def tune_lr(
     work:Path, # states of training
     results:Path, # the choice is written to lr/
     progress:bool=True, # bars
-)->dict[str,Any]: # tried: AUC by learning rate; chosen
+)->dict[str,Any]: # tried: AUC by learning rate; chosen; settled: no other value is to be tried
     "Try learning rates until the best has worse neighbours, write each down; what was tried with this budget is not tried again."
     found, path = read_lr(bench, method, results), lr_path(results, bench.data, method)
     while (lr := _untried(found)) is not None:
@@ -209,6 +209,7 @@ def tune_lr(
         tried = found["tried"] | {f"{lr:g}": round(float(history.valid.iloc[-1]), 4)}
         tried = {k: tried[k] for k in sorted(tried, key=float)}
         found = dict(data=bench.data, method=method, steps=bench.steps, tried=tried, chosen=float(max(tried, key=lambda k: tried[k])),
+                     settled=_untried(dict(tried=tried)) is None,
                      pairs=len(data.pairs["val"]), lists=data.list_digest(), model=identity(system), **environment())
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, found)

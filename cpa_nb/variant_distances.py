@@ -236,20 +236,18 @@ def variant_distances(
 def fit_background(
     distance:CPADistance, # trained, left as it is
     batch_at:Callable[[int], tuple[Tensor,Tensor]], # step -> features of positive pairs (B,T,d), (B,U,d)
-    dim:int, # d
     steps:int=100, # of Adam
-    seed:int=0, # of the start, nearly nothing
 )->Tensor: # (d,) (ours)
-    "Learn what background looks like on the features of a trained system."
-    blank_d = (.02*torch.randn(dim, generator=torch.Generator().manual_seed(seed), dtype=distance.log_scale.dtype)).requires_grad_()
-    optimiser = torch.optim.Adam([blank_d], lr=.05)
+    "Learn what background looks like on the features of a trained system, from the mean frame."
+    blank_d = torch.cat([nn.functional.normalize(F.detach().double(), dim=-1).flatten(0, 1) for F in batch_at(0)]).mean(0).requires_grad_()
+    optimiser = torch.optim.Adam([blank_d], lr=.05, eps=1e-40)
     for n in range(steps):
-        F1, F2 = (F.detach() for F in batch_at(n))
+        F1, F2 = (F.detach().double() for F in batch_at(n))
         loss = by_walks(*learned_background_matrices(distance, F1, F2, blank_d), background_log_prob_torch).mean()
         optimiser.zero_grad()
         loss.backward(inputs=[blank_d])
         optimiser.step()
-    return blank_d.detach()
+    return blank_d.detach().to(distance.log_scale.dtype)
 
 def background_distances(
     distance:CPADistance, # trained

@@ -88,7 +88,7 @@ def blank_feature(
     def features(n:int)->tuple[Tensor,Tensor]:
         batch = batches(n)
         return system(batch.x1), system(batch.x2)
-    return fit_background(system.distance, features, system.net.dim)
+    return fit_background(system.distance, features)
 
 def variant_row(
     cfg:SVConfig, # method, data, seed, steps, learning rate
