@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Builder', 'ladder', 'methods', 'untrained', 'pixels_only', 'readings', 'steps_printed', 'steps_recommended', 'k_rows',
-           'suited', 'rival', 'cpa', 'zero_shot_row', 'lite0_row', 'tuned_row', 'through_trunk', 'eyes', 'cat_row',
-           'embedding', 'of_pictures', 'weaksvr_row', 'x3d_row', 'k_name', 'family']
+           'denser', 'suited', 'rival', 'cpa', 'zero_shot_row', 'lite0_row', 'tuned_row', 'through_trunk', 'eyes',
+           'cat_row', 'embedding', 'of_pictures', 'weaksvr_row', 'x3d_row', 'k_name', 'family']
 
 # %% ../nbs/35_methods.ipynb #6e36a8d5
 from collections.abc import Callable
@@ -215,10 +215,14 @@ def family(
     method:str, # a name in `methods`
 )->str: # the row whose learning rate it shares
     "The configuration that a row is a reading of, or itself."
-    return "paper" if method in readings else method.partition("_k")[0] if method in k_rows else method
+    if method in readings: return "paper"
+    return method.partition("_k")[0] if method in k_rows else method.removesuffix("_t48")
 
 k_rows:dict[str,CPAConfig] = {k_name(base, K): replace(ladder[base], n_steps=K)
                               for base,some in (("paper", steps_printed), ("recommended", steps_recommended)) for K in some}
 methods |= {name: cpa(cfg) for name,cfg in (readings | k_rows).items()}
+denser = replace(recommended, n_frames=48, n_steps=33) # half more frames, and steps in the same ratio
+methods |= {"recommended_t48": cpa(denser), "dtw_t48": rival(CentredDTWDistance, (1., 0., 0., 1.), 16., denser),
+            "drop_dtw_t48": rival(DropDTWDistance, (1., 0., 0., 1.), 8., denser)}
 methods |= {"paper_uniform": rival(lambda: UniformFSA(paper), (1., 0., 1., 0.), cfg=paper)} # no step loss: nothing is mined
 

@@ -55,7 +55,8 @@ table1 = (
     Row("CPA on X3D", "x3d", paper=(86.06, 88.11, 57.55)), Row("DTW", "dtw"), Row("bag of frames", "bag"), Row("CPA, recommended", "recommended"),
     Row("CPA, no way out for foreign frames", "fault"), Row("CPA, way out at a fixed similarity", "fixed"),
     Row("DTW on CPA's features", "recommended", "DTW"), Row("DTW, squared, on CPA's features", "recommended", "DTW, squared"),
-    Row("Drop-DTW on CPA's features", "recommended", "Drop-DTW"))
+    Row("Drop-DTW on CPA's features", "recommended", "Drop-DTW"),
+    Row("CPA, recommended, 48 frames", "recommended_t48"), Row("DTW, 48 frames", "dtw_t48"), Row("Drop-DTW, 48 frames", "drop_dtw_t48"))
 
 table3 = (Row("network alone, as printed", "paper_plain", paper=(81.65,)), Row("uniform steps + FSA, as printed", "paper_uniform", paper=(86.23,)),
           Row("CSM + FSA, as printed", "paper", paper=(88.14,)), Row("network alone, recommended", "plain"),
