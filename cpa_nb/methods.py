@@ -58,7 +58,6 @@ ladder:dict[str,CPAConfig] = {
     "cosine": replace(paper, n_frames=32, n_steps=26, similarity="cosine"),
     "rules": replace(paper, n_frames=32, n_steps=26, similarity="cosine", score="harmonic", prior=.3, start="ctc", step_feature="mean"),
     "fault": replace(recommended, nothing=None),
-    "fixed": replace(recommended, nothing_of="one"),
     "recommended": recommended,
 }
 
@@ -71,6 +70,7 @@ def cpa(
 methods:dict[str,Builder] = {
     **{name: cpa(cfg) for name,cfg in ladder.items()},
     "contrast": cpa(replace(recommended, weights=(1., 0., 1., 1.))),
+    "fixed": cpa(replace(recommended, nothing_of="one")),
     "bag": rival(BagDistance, (1., 0., 0., 1.), 10.),
     "uniform": rival(lambda: UniformFSA(recommended), recommended.weights),
     "dtw": rival(CentredDTWDistance, (1., 0., 0., 1.), 16.),
