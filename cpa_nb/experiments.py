@@ -39,7 +39,7 @@ from .data.synthetic import render_world
 from .data.video import test_indices
 from .evaluation import (ShuffledSource, distance_logits, encode_videos, evaluate_pairs, fit_validated, frame_truth, mining_quality, mining_table,
                                shown_logits)
-from .methods import family, ladder, methods, through_trunk, untrained
+from .methods import choices, family, ladder, methods, through_trunk, untrained
 from .metrics import auc, auc_by_type, bootstrap_draws, bootstrap_means
 from .model import System, block_score, recommended
 from .pretraining import encode_set, finished_encoder, on_features, pretrain
@@ -178,9 +178,12 @@ def read_record(
     path:Path, # of `record_path`
     cfg:SVConfig, # what it must hold
 )->dict[str,Any]: # the record
-    "A record, refused where its configuration is another."
+    "A record, refused where its configuration, or what the method of this name chooses, is another."
     record = json.loads(path.read_text())
     if SVConfig(**record["config"]) != cfg: raise ValueError(f"sv: {path} holds another configuration ({record['config']}); move it away to run this one")
+    made, now = record.get("model", {}).get("config", {}), json.loads(json.dumps(asdict(choices[cfg.method]))) if cfg.method in choices else {}
+    other = [f"{k} {made[k]!r}, now {now[k]!r}" for k in now if k in made and k != "backbone" and made[k] != now[k]] # the backbone goes with the data
+    if other: raise ValueError(f"sv: {path} was made with another {cfg.method} ({'; '.join(other)}); move it away to run this one")
     return record
 
 def reads_frames(

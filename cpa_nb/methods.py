@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Builder', 'ladder', 'methods', 'untrained', 'pixels_only', 'readings', 'steps_printed', 'steps_recommended', 'k_rows',
-           'denser', 'suited', 'rival', 'cpa', 'zero_shot_row', 'lite0_row', 'tuned_row', 'through_trunk', 'eyes',
-           'cat_row', 'embedding', 'of_pictures', 'weaksvr_row', 'x3d_row', 'k_name', 'family']
+           'denser', 'choices', 'suited', 'rival', 'cpa', 'zero_shot_row', 'lite0_row', 'tuned_row', 'through_trunk',
+           'eyes', 'cat_row', 'embedding', 'of_pictures', 'weaksvr_row', 'x3d_row', 'k_name', 'family']
 
 # %% ../nbs/35_methods.ipynb #6e36a8d5
 from collections.abc import Callable
@@ -70,7 +70,6 @@ def cpa(
 methods:dict[str,Builder] = {
     **{name: cpa(cfg) for name,cfg in ladder.items()},
     "contrast": cpa(replace(recommended, weights=(1., 0., 1., 1.))),
-    "fixed": cpa(replace(recommended, nothing_of="one")),
     "bag": rival(BagDistance, (1., 0., 0., 1.), 10.),
     "uniform": rival(lambda: UniformFSA(recommended), recommended.weights),
     "dtw": rival(CentredDTWDistance, (1., 0., 0., 1.), 16.),
@@ -220,9 +219,11 @@ def family(
 
 k_rows:dict[str,CPAConfig] = {k_name(base, K): replace(ladder[base], n_steps=K)
                               for base,some in (("paper", steps_printed), ("recommended", steps_recommended)) for K in some}
-methods |= {name: cpa(cfg) for name,cfg in (readings | k_rows).items()}
 denser = replace(recommended, n_frames=48, n_steps=33) # half more frames, and steps in the same ratio
-methods |= {"recommended_t48": cpa(denser), "dtw_t48": rival(CentredDTWDistance, (1., 0., 0., 1.), 16., denser),
+choices:dict[str,CPAConfig] = ladder | readings | k_rows | dict(fixed=replace(recommended, nothing_of="one"), uniform=recommended, paper_uniform=paper,
+                                                                 recommended_t48=denser) # what the rows with CPA's distance chose, to tell an old record by
+methods |= {name: cpa(cfg) for name,cfg in choices.items() if not name.endswith("uniform")}
+methods |= {"dtw_t48": rival(CentredDTWDistance, (1., 0., 0., 1.), 16., denser),
             "drop_dtw_t48": rival(DropDTWDistance, (1., 0., 0., 1.), 8., denser)}
 methods |= {"paper_uniform": rival(lambda: UniformFSA(paper), (1., 0., 1., 0.), cfg=paper)} # no step loss: nothing is mined
 
