@@ -372,7 +372,7 @@ def _data_root()->Path|None:
 
 def _refuse(which:str, options:dict[str,Any])->None:
     "Options that a table does not take are not ignored."
-    given = [o for o,value in options.items() if value]
+    given = [f"--{o}" for o,value in options.items() if value]
     if given: raise ValueError(f"table: need no {' and no '.join(given)} for {which}, which has seeds and a budget of its own; leave it out")
 
 def _announce(new:list[str], results:Path)->None:
@@ -380,7 +380,7 @@ def _announce(new:list[str], results:Path)->None:
     if new: print(f"{len(new)} rows have no record in {results} and are trained first, minutes to hours (Ctrl-C stops, the same command goes on): "
                   f"{', '.join(new)}", file=sys.stderr)
 
-def _beside(which:str, data:str, names:list[str]|None, work:Path, results:Path, root:Path|None, quiet:bool, as_json:bool, not_taken:dict[str,Any])->None:
+def _beside(which:str, data:str, names:list[str]|None, work:Path, results:Path, root:Path|None, quiet:bool, as_json:bool, **not_taken:Any)->None:
     "Learning rates and costs of the methods of Tables 1 and 3; readings and numbers of steps share those of their configuration."
     from cpa_nb.methods import methods
     from cpa_nb.tables import benches, cost_rows, lr_rows, paper_table
@@ -423,8 +423,7 @@ def table(
     from cpa_nb.training import usable_device
     names, numbers, root, shown = methods.split(",") if methods else None, _whole(seeds), _data_root(), {}
     if which in ("lr", "cost"):
-        refused = {"--seeds": seeds, "--select": select != "last", "--device": device != "cpu", "--task": task != "sv"}
-        return _beside(which, data, names, work, results, root, quiet, as_json, refused)
+        return _beside(which, data, names, work, results, root, quiet, as_json, seeds=seeds, select=select != "last", device=device != "cpu", task=task != "sv")
     usable_device(device)
     for heading,wanted in _tables(which, data, task, select).items():
         _announce([f"{r.method} {r.seed}" for r in missing_rows(wanted, names, numbers, results)], results)
