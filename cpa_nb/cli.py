@@ -382,14 +382,15 @@ def _announce(new:list[str], results:Path)->None:
 
 def _beside(which:str, data:str, names:list[str]|None, work:Path, results:Path, root:Path|None, quiet:bool, as_json:bool, **not_taken:Any)->None:
     "Learning rates and costs of the methods of Tables 1 and 3; readings and numbers of steps share those of their configuration."
-    from cpa_nb.methods import methods
+    from cpa_nb.methods import family, methods
     from cpa_nb.tables import benches, cost_rows, lr_rows, paper_table
     _refuse(which, not_taken)
     if unknown := [n for n in names or () if n not in methods]:
         raise ValueError(f"table: need --methods of {', '.join(methods)}; got {unknown[0]!r}")
     shown = {}
     for b in _wanted_data(data):
-        tables = names or dict.fromkeys([*paper_table(1, b).methods, *paper_table(3, b).methods])
+        wanted = names or [*paper_table(1, b).methods, *paper_table(3, b).methods]
+        tables = dict.fromkeys(map(family, wanted) if which == "lr" else wanted)
         shown[b] = dict(lr=lr_rows, cost=cost_rows)[which](benches[b], tables, work, results, root, not quiet)
         if not as_json: print(f"{benches[b].says}\n{_said(shown[b])}", flush=True)
     if as_json: _say({b: t.to_dict("records") for b,t in shown.items()}, "", True)
@@ -404,7 +405,7 @@ def table(
     which:Annotated[str, typer.Argument(help="1, 3 or 4: the paper's; rendered: small worlds; precog: real people, as skeletons; people: the same, filmed "
                                              "(both need CPA_DATA); ladder: from the paper's configuration to the recommended one; "
                                              "lr: learning rates tried for Tables 1 and 3; cost: what their methods cost.")],
-    data:Annotated[str, typer.Option(help="For 1, 3 and 4: rendered, precog, ..., comma-separated; all if left out.")]="",
+    data:Annotated[str, typer.Option(help="For 1, 3, 4, lr and cost: rendered, precog, ..., comma-separated; all if left out.")]="",
     task:Annotated[str, typer.Option(help="For 1, 3 and 4: sv, sequence verification.")]="sv",
     methods:Annotated[str, typer.Option(help="Rows to run, comma-separated; those of the table if left out. What has a record is printed anyway.")]="",
     seeds:Annotated[str, typer.Option(help="Comma-separated; each is a world, or a draw of people. Those of the book if left out.")]="",

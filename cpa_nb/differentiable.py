@@ -81,8 +81,8 @@ def pair_level_torch(
     L12_btk:Tensor, # logits, frames of the first videos against steps of the second (B,T,K)
     L21_buk:Tensor, # the other way (B,U,K)
 )->Tensor: # (B,1,1) logit, no gradient: a loss could lower the level in place of the distance (ours, chapter 01)
-    "How alike frames and their best steps are in each pair."
-    return torch.cat([L.detach().amax(-1) for L in (L12_btk, L21_buk)], 1).quantile(.5, dim=1)[:, None, None]
+    "How alike frames and their best steps are in each pair, at least 0; videos of full length, without padding."
+    return torch.cat([L.detach().amax(-1) for L in (L12_btk, L21_buk)], 1).quantile(.5, dim=1).clamp(min=0)[:, None, None]
 
 def log_frame_to_step_torch(
     F_btd:Tensor, # frame features (B,T,d)

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['trunk_world', 'published', 'other_data', 'without_root', 'sv_rows', 'ladder_rows', 'sv_tables', 'SVConfig',
            'skeletons', 'filmed', 'named_steps', 'rendered', 'pretrained', 'recorded_form', 'recordings', 'load_data',
-           'environment', 'record_path', 'row_name', 'read_record', 'reads_frames', 'mined_steps', 'mining_gain',
-           'identity', 'PrintedDistance', 'own_distances', 'frame_index', 'settle_index', 'on_test', 'train_row',
-           'measure_row', 'sv', 'read_records', 'world_draws', 'mean_draws', 'sv_table', 'kind_table', 'ladder_table',
-           'SVTable', 'gain_rows', 'mining_rows', 'lr_path', 'chosen_lr', 'table_rows', 'missing_rows', 'run_rows',
-           'validation_rows']
+           'environment', 'record_path', 'row_name', 'other_choices', 'read_record', 'reads_frames', 'mined_steps',
+           'mining_gain', 'identity', 'PrintedDistance', 'own_distances', 'frame_index', 'settle_index', 'on_test',
+           'train_row', 'measure_row', 'sv', 'read_records', 'world_draws', 'mean_draws', 'sv_table', 'kind_table',
+           'ladder_table', 'SVTable', 'gain_rows', 'mining_rows', 'lr_path', 'chosen_lr', 'table_rows', 'missing_rows',
+           'run_rows', 'validation_rows']
 
 # %% ../nbs/40_experiments.ipynb #4ba5c484
 import hashlib
@@ -174,6 +174,16 @@ def row_name(
     "What the files of a row in the working folder are called."
     return f"{cfg.data}-{cfg.method}-s{cfg.seed}{'' if cfg.select == 'last' else '-best'}"
 
+def other_choices(
+    record:dict[str,Any], # of a row
+)->list[str]: # "field then, now"; empty where the method of this name still chooses the same, or the record does not say what was chosen
+    "What a record was made with and the method of its name would not choose now."
+    method, made = record["config"]["method"], record.get("model", {}).get("config")
+    if method not in choices or not made: return []
+    made, now = {"nothing_of": "one"} | made, json.loads(json.dumps(asdict(choices[method]))) # there was one similarity before there was a choice
+    unread = {"backbone"} | ({"nothing_of", "nothing_verdict"} if now["nothing"] is None else set()) # the backbone goes with the data
+    return [f"{k} {made.get(k)!r}, now {now[k]!r}" for k in now if k not in unread and made.get(k) != now[k]]
+
 def read_record(
     path:Path, # of `record_path`
     cfg:SVConfig, # what it must hold
@@ -181,9 +191,7 @@ def read_record(
     "A record, refused where its configuration, or what the method of this name chooses, is another."
     record = json.loads(path.read_text())
     if SVConfig(**record["config"]) != cfg: raise ValueError(f"sv: {path} holds another configuration ({record['config']}); move it away to run this one")
-    made, now = record.get("model", {}).get("config", {}), json.loads(json.dumps(asdict(choices[cfg.method]))) if cfg.method in choices else {}
-    other = [f"{k} {made[k]!r}, now {now[k]!r}" for k in now if k in made and k != "backbone" and made[k] != now[k]] # the backbone goes with the data
-    if other: raise ValueError(f"sv: {path} was made with another {cfg.method} ({'; '.join(other)}); move it away to run this one")
+    if other := other_choices(record): raise ValueError(f"sv: {path} was made with another {cfg.method} ({'; '.join(other)}); move it away to run this one")
     return record
 
 def reads_frames(
@@ -502,9 +510,9 @@ def chosen_lr(
     path = lr_path(results, data, family(method))
     if not path.exists(): return SVConfig.lr
     found = json.loads(path.read_text())
-    if not found["settled"]:
+    if not found.get("settled", True):
         raise ValueError(f"chosen_lr: the search in {path} was stopped after {len(found['tried'])} values; finish it with "
-                         f"cpa table lr --methods {family(method)}, or move it away")
+                         f"cpa table lr --methods {family(method)} --data and the name of these data there, or move it away")
     return float(found["chosen"])
 
 def table_rows(
@@ -528,10 +536,11 @@ def missing_rows(
 )->list[SVConfig]: # rows without a record
     "What `run_rows` would have to train; records of another configuration are named, all of them, before anything is."
     rows = [(r, record_path(results, r)) for r in table_rows(table, results, methods_, seeds)]
-    stale = [str(p) for r,p in rows if p.exists() and SVConfig(**json.loads(p.read_text())["config"]) != r]
+    there = [(r, p, json.loads(p.read_text())) for r,p in rows if p.exists()]
+    stale = [str(p) for r,p,record in there if SVConfig(**record["config"]) != r or other_choices(record)]
     if stale:
-        raise ValueError(f"missing_rows: need records of the configurations that are asked for; got others, of another budget or rate: {', '.join(stale)}; "
-                         "move them away to run these rows anew")
+        raise ValueError("missing_rows: need records of the configurations that are asked for; got others, of another budget, rate or choice: "
+                         f"{', '.join(stale)}; move them away to run these rows anew")
     return [r for r,p in rows if not p.exists()]
 
 def run_rows(

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['differences', 'figures', 'world_default', 'Material', 'untrained', 'shown_split', 'measured', 'candidates',
            'at_quantiles', 'named_pairs', 'clip_frames', 'clip_features', 'shown_matrix', 'true_steps', 'Trio',
-           'choose_trio', 'trio', 'draw_trio', 'Pipeline', 'own_logits', 'pipeline', 'draw_pipeline', 'Filled',
-           'filled_table', 'draw_filled', 'Segmented', 'Segmentations', 'majority_names', 'segmentations',
+           'choose_trio', 'trio', 'draw_trio', 'Pipeline', 'own_logits', 'own_way_out', 'pipeline', 'draw_pipeline',
+           'Filled', 'filled_table', 'draw_filled', 'Segmented', 'Segmentations', 'majority_names', 'segmentations',
            'draw_segmentations', 'Grains', 'grains', 'draw_grains', 'Aligned', 'Alignments', 'aligned', 'alignments',
            'draw_alignments', 'FeatureMap', 'FeatureMaps', 'feature_map', 'feature_maps', 'draw_feature_maps',
            'figure1', 'figure2', 'figure3', 'figure4', 'figure5', 'figure6', 'mapped_videos', 'figure7', 'Made',
@@ -39,7 +39,7 @@ from .evaluation import encode_videos, frame_truth, shown_logits, shown_score
 from .differentiable import relational_matrix_torch
 from .learning import Checkpoint, as_features, exact_distances, learn, load_checkpoint
 from .metrics import largest_block, step_labels
-from .model import System, build_cpa, recommended
+from .model import CPADistance, System, build_cpa, recommended
 from .plotting import (draw_blocks, draw_filmstrip, draw_links, draw_matrix, draw_numbers, draw_path, draw_points, set_style, step_colors)
 from .similarity import cosine_logits, dot_logits, frame_to_step_matrix, pair_level
 from .step_mining import Steps, harmonic_score, mean_score, mine_steps, mine_steps_all
@@ -283,19 +283,27 @@ def own_logits(
     "The similarity before the softmax, in NumPy."
     return dot_logits if system.distance.cfg.similarity == "dot" else partial(cosine_logits, scale=system.distance.scale().item())
 
+def own_way_out(
+    system:System, # CPA
+)->Callable[[np.ndarray,np.ndarray],float]|None: # logits (T,K), (U,K) -> logit; None: every frame must show a step
+    "The logit of none of the steps, in NumPy, as the losses take it."
+    cfg, scale = system.distance.cfg, system.distance.scale().item()
+    if cfg.nothing is None: return None
+    return lambda L12_tk, L21_uk: cfg.nothing*(pair_level(L12_tk, L21_uk) if cfg.nothing_of == "level" else scale)
+
 def pipeline(
     frames:tuple[np.ndarray,np.ndarray], # (T,H,W,3) each
     F1_td:np.ndarray, # features (T,d)
     F2_ud:np.ndarray, # features (U,d)
     M_tu:np.ndarray, # relational matrix (T,U)
     logits:Callable[[np.ndarray,np.ndarray],np.ndarray], # similarity of frames and steps
-    nothing:float|None=None, # share of the pair's level for "none of these steps"; None: every frame must show one
+    way_out:Callable[[np.ndarray,np.ndarray],float]|None=None, # logits (T,K), (U,K) -> logit of "none of these steps"; None: every frame must show one
     n_steps:int=6, # K
 )->Pipeline: # Eq. 1 to 10
     "Mine, take the mean of each step, align both ways."
     mined = mine_steps(M_tu, n_steps, shown_score)
     S1_kd, S2_kd = (np.stack([F[a:x].mean(0) for a,x in zip(c[:-1], c[1:], strict=True)]) for F,c in ((F1_td, mined.bounds1), (F2_ud, mined.bounds2)))
-    none = -np.inf if nothing is None else nothing*pair_level(logits(F1_td, S2_kd), logits(F2_ud, S1_kd))
+    none = -np.inf if way_out is None else way_out(logits(F1_td, S2_kd), logits(F2_ud, S1_kd))
     W12_tk, W21_uk = frame_to_step_matrix(F1_td, S2_kd, logits, none), frame_to_step_matrix(F2_ud, S1_kd, logits, none)
     path1, path2 = align_path(W12_tk).steps, align_path(W21_uk).steps
     agree = np.mean([np.mean(p == step_labels(c, len(p))) for p,c in ((path1, mined.bounds1), (path2, mined.bounds2))])
@@ -580,9 +588,10 @@ def figure2(
 )->Pipeline: # computed
     "The pipeline."
     p, how = _median_pair(m, pairs, seed)
-    F, cfg = clip_features(m, [p.a, p.b], 16), m.after.cfg
+    F = clip_features(m, [p.a, p.b], 16)
     A, B = (x[0].double().cpu().numpy() for x in F)
-    return pipeline((clip_frames(m, p.a, 16), clip_frames(m, p.b, 16)), A, B, shown_matrix(*F), own_logits(m.after.system), cfg.nothing)._replace(note=how)
+    frames, own = (clip_frames(m, p.a, 16), clip_frames(m, p.b, 16)), m.after.system
+    return pipeline(frames, A, B, shown_matrix(*F), own_logits(own), own_way_out(own))._replace(note=how)
 
 def figure3(
     m:Material, # data and model

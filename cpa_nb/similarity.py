@@ -100,5 +100,5 @@ def pair_level(
     L12_tk:np.ndarray, # logits, frames of video 1 against steps of video 2 (T,K)
     L21_uk:np.ndarray, # the other way (U,K)
 )->float: # logit (ours)
-    "How alike frames and their best steps are in this pair: the median over the frames of both videos."
-    return float(np.median(np.concatenate([L_tk.max(1) for L_tk in (L12_tk, L21_uk)])))
+    "How alike frames and their best steps are in this pair: the median over the frames of both videos, at least 0."
+    return max(0., float(np.median(np.concatenate([L_tk.max(1) for L_tk in (L12_tk, L21_uk)]))))

@@ -200,7 +200,7 @@ def tune_lr(
     results:Path, # the choice is written to lr/
     progress:bool=True, # bars
 )->dict[str,Any]: # tried: AUC by learning rate; chosen; settled: no other value is to be tried
-    "Try learning rates until the best has worse neighbours, write each down; what was tried with this budget is not tried again."
+    "Try learning rates until the best has worse neighbours or lies at an end of the grid, write each down; what was tried with this budget is not tried again."
     found, path = read_lr(bench, method, results), lr_path(results, bench.data, method)
     while (lr := _untried(found)) is not None:
         system = methods[method](data, 0)

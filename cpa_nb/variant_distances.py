@@ -239,7 +239,7 @@ def fit_background(
     batch_at:Callable[[int], tuple[Tensor,Tensor]], # step -> features of positive pairs (B,T,d), (B,U,d)
     steps:int=100, # of Adam
 )->Tensor: # (d,) (ours)
-    "Learn what background looks like on the features of a trained system, from the mean frame."
+    "Learn what background looks like on the features of a trained system, from the mean of the frames of the first batch at unit length."
     blank_d = torch.cat([nn.functional.normalize(F.detach().double(), dim=-1).flatten(0, 1) for F in batch_at(0)]).mean(0).requires_grad_()
     optimiser = torch.optim.Adam([blank_d], lr=.05, eps=1e-40)
     for n in range(steps):
