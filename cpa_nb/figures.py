@@ -39,9 +39,9 @@ from .evaluation import encode_videos, frame_truth, shown_logits, shown_score
 from .differentiable import relational_matrix_torch
 from .learning import Checkpoint, as_features, exact_distances, learn, load_checkpoint
 from .metrics import largest_block, step_labels
-from .model import CPADistance, System, build_cpa, recommended
+from .model import System, build_cpa, recommended
 from .plotting import (draw_blocks, draw_filmstrip, draw_links, draw_matrix, draw_numbers, draw_path, draw_points, set_style, step_colors)
-from .similarity import cosine_logits, dot_logits, frame_to_step_matrix, pair_level
+from .similarity import cosine_logits, dot_logits, frame_to_step_matrix
 from .step_mining import Steps, harmonic_score, mean_score, mine_steps, mine_steps_all
 from .training import TrainConfig
 
@@ -287,9 +287,9 @@ def own_way_out(
     system:System, # CPA
 )->Callable[[np.ndarray,np.ndarray],float]|None: # logits (T,K), (U,K) -> logit; None: every frame must show a step
     "The logit of none of the steps, in NumPy, as the losses take it."
-    cfg, scale = system.distance.cfg, system.distance.scale().item()
-    if cfg.nothing is None: return None
-    return lambda L12_tk, L21_uk: cfg.nothing*(pair_level(L12_tk, L21_uk) if cfg.nothing_of == "level" else scale)
+    distance, nothing = system.distance, system.distance.cfg.nothing
+    if nothing is None: return None
+    return lambda L12_tk, L21_uk: distance.way_out(torch.as_tensor(L12_tk)[None], torch.as_tensor(L21_uk)[None], nothing).item()
 
 def pipeline(
     frames:tuple[np.ndarray,np.ndarray], # (T,H,W,3) each

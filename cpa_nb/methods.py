@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['Builder', 'ladder', 'methods', 'untrained', 'pixels_only', 'readings', 'steps_printed', 'steps_recommended', 'k_rows',
-           'denser', 'choices', 'suited', 'rival', 'cpa', 'zero_shot_row', 'lite0_row', 'tuned_row', 'through_trunk',
-           'eyes', 'cat_row', 'embedding', 'of_pictures', 'weaksvr_row', 'x3d_row', 'k_name', 'family']
+           'denser', 'cpa_rows', 'choices', 'suited', 'rival', 'cpa', 'zero_shot_row', 'lite0_row', 'tuned_row',
+           'through_trunk', 'eyes', 'cat_row', 'embedding', 'of_pictures', 'weaksvr_row', 'x3d_row', 'k_name', 'family']
 
 # %% ../nbs/35_methods.ipynb #6e36a8d5
 from collections.abc import Callable
@@ -137,15 +137,15 @@ def cat_row(
     seed:int, # of the initial weights
 )->System: # untrained
     "CAT, which reads maps: features are maps of one cell."
-    maps = (lambda: FeatureMaps(DirectEncoder(data.frame_shape[0], recommended.dim))) if data.direct else None
-    return build_cat(data.frame_shape, len(data.classes), seed, maps=maps)
+    encoder = eyes(data).get("encoder")
+    return build_cat(data.frame_shape, len(data.classes), seed, maps=(lambda: FeatureMaps(encoder())) if encoder else None)
 
 def embedding(
     build:Callable[...,System], # of chapter 25 or 26: (frame shape, classes, seed, ...) -> system
-    **choices:Any, # handed on
+    **options:Any, # handed on
 )->Builder: # (data, seed) -> untrained system
     "A method that makes one vector of a video, as a row."
-    return lambda data, seed: build(data.frame_shape, len(data.classes), seed, **(eyes(data) | choices))
+    return lambda data, seed: build(data.frame_shape, len(data.classes), seed, **(eyes(data) | options))
 
 pixels_only = ("tsm", "swin", "x3d") # of `methods`: networks of pictures
 
@@ -220,9 +220,9 @@ def family(
 k_rows:dict[str,CPAConfig] = {k_name(base, K): replace(ladder[base], n_steps=K)
                               for base,some in (("paper", steps_printed), ("recommended", steps_recommended)) for K in some}
 denser = replace(recommended, n_frames=48, n_steps=33) # half more frames, and steps in the same ratio
-choices:dict[str,CPAConfig] = ladder | readings | k_rows | dict(fixed=replace(recommended, nothing_of="one"), uniform=recommended, paper_uniform=paper,
-                                                                 recommended_t48=denser) # what the rows with CPA's distance chose, to tell an old record by
-methods |= {name: cpa(cfg) for name,cfg in choices.items() if not name.endswith("uniform")}
+cpa_rows = readings | k_rows | dict(fixed=replace(recommended, nothing_of="one"), recommended_t48=denser) # rows that are CPA, beside the ladder
+methods |= {name: cpa(cfg) for name,cfg in cpa_rows.items()}
+choices:dict[str,CPAConfig] = ladder | cpa_rows | dict(uniform=recommended, paper_uniform=paper) # to tell an old record of a row with CPA's distance by
 methods |= {"dtw_t48": rival(CentredDTWDistance, (1., 0., 0., 1.), 16., denser),
             "drop_dtw_t48": rival(DropDTWDistance, (1., 0., 0., 1.), 8., denser)}
 methods |= {"paper_uniform": rival(lambda: UniformFSA(paper), (1., 0., 1., 0.), cfg=paper)} # no step loss: nothing is mined

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['step_features', 'paper', 'recommended', 'scores', 'loss_terms', 'mean_step', 'centre_step', 'random_step',
-           'CPAConfig', 'check_weights', 'check_config', 'block_score', 'Pair', 'CPADistance', 'Encoder', 'Network',
-           'DirectNetwork', 'network_for', 'Batch', 'task_loss', 'step_loss', 'align_loss', 'every_pair',
+           'CPAConfig', 'check_weights', 'check_config', 'block_score', 'Pair', 'StepLogits', 'CPADistance', 'Encoder',
+           'Network', 'DirectNetwork', 'network_for', 'Batch', 'task_loss', 'step_loss', 'align_loss', 'every_pair',
            'contrast_loss', 'System', 'build_cpa']
 
 # %% ../nbs/21_model.ipynb #121cadc2
@@ -126,6 +126,13 @@ class Pair(NamedTuple):
     log_W12_btk:Tensor # log probability of each step of video 2 for each frame of video 1
     log_W21_buk:Tensor # the other way
 
+class StepLogits(NamedTuple):
+    "Similarities of frames and steps before a softmax, both directions, and the steps."
+    L12_btk:Tensor # frames of the first videos against steps of the second (B,T,K)
+    L21_buk:Tensor # the other way (B,U,K)
+    S1_bkd:Tensor # steps of the first videos (B,K,d)
+    S2_bkd:Tensor # of the second (B,K,d)
+
 class CPADistance(nn.Module):
     "Steps mined from two feature sequences and the distance of their alignment (Eq. 1-10, or ours)."
     def __init__(self,
@@ -153,6 +160,15 @@ class CPADistance(nn.Module):
         step = step_features["centre" if self.cfg.step_feature == "random" and not self.training else self.cfg.step_feature]
         return step(F1_btd, mined.bounds1), step(F2_bud, mined.bounds2)
 
+    def step_logits(self,
+        F1_btd:Tensor, # features of the first videos (B,T,d)
+        F2_bud:Tensor, # features of the second videos (B,U,d)
+        mined:MinedTorch, # their common steps
+    )->StepLogits: # with gradient
+        "The frames of each video against the steps of the other, before any softmax."
+        logits, (S1_bkd, S2_bkd) = self.logits(), self.steps(F1_btd, F2_bud, mined)
+        return StepLogits(logits(F1_btd, S2_bkd), logits(F2_bud, S1_bkd), S1_bkd, S2_bkd)
+
     def way_out(self,
         L12_btk:Tensor, # logits, frames of the first videos against steps of the second (B,T,K)
         L21_buk:Tensor, # the other way (B,U,K)
@@ -168,8 +184,7 @@ class CPADistance(nn.Module):
         nothing:float|None, # share of the level, or similarity, of `none of these steps`; None: every frame must show one
     )->tuple[Tensor,Tensor]: # log W of both directions (B,T,K), (B,U,K)
         "Log probability of each step of the one video for each frame of the other."
-        logits, (S1_bkd, S2_bkd) = self.logits(), self.steps(F1_btd, F2_bud, mined)
-        L12_btk, L21_buk = logits(F1_btd, S2_bkd), logits(F2_bud, S1_bkd)
+        L12_btk, L21_buk, _, _ = self.step_logits(F1_btd, F2_bud, mined)
         none = None if nothing is None else self.way_out(L12_btk, L21_buk, nothing)
         return log_steps_torch(L12_btk, none), log_steps_torch(L21_buk, none)
 
