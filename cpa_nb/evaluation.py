@@ -11,7 +11,7 @@ __all__ = ['collapse_limits', 'shown_score', 'encode_videos', 'pair_distances', 
 # %% ../nbs/32_evaluation.ipynb #c93e9d04
 import warnings
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import lru_cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -25,9 +25,10 @@ from .backbones import to_clips
 from .data.sv import positive_pairs, settle_bad
 from .data.video import VideoError, test_indices
 from .differentiable import cosine_logits_torch, relational_matrix_torch
+from .fast import mine_steps_batch
 from .metrics import assignment_entropy, auc, between_cosine, boundary_f1, effective_rank, frame_accuracy, largest_block, mean_cosine
 from .model import System, mean_step
-from .step_mining import BlockTables, harmonic_score, mine_steps, size_prior, uniform_bounds
+from .step_mining import BlockTables, harmonic_score, size_prior, uniform_bounds
 from .training import TrainConfig, fit, load_state, pair_batches
 
 # %% ../nbs/32_evaluation.ipynb #fd510ec4
@@ -322,10 +323,17 @@ def shown_logits(
     return cosine_logits_torch(A_btd, B_bud, scale=5.)
 
 # %% ../nbs/32_evaluation.ipynb #437eaadd
-def _against_truth(bounds:tuple[np.ndarray,np.ndarray], truth:tuple)->dict[str,float]:
-    "Accuracy and boundary F1, mean of both videos."
-    return dict(accuracy=float(np.mean([frame_accuracy(x, labels) for x,(labels, _) in zip(bounds, truth, strict=True)])),
-                boundary_f1=float(np.mean([boundary_f1(x, cuts) for x,(_, cuts) in zip(bounds, truth, strict=True)])))
+def _against_truth(bounds:np.ndarray, truth:tuple[np.ndarray,np.ndarray])->tuple[float,float]:
+    "Accuracy and boundary F1 of one video."
+    labels, cuts = truth
+    return frame_accuracy(bounds, labels), boundary_f1(bounds, cuts)
+
+def _mine_alike(F1_btd:Tensor, F2_bud:Tensor, K:int, logits:Callable, score:Callable, assign:Callable)->tuple[np.ndarray,np.ndarray,np.ndarray]:
+    "Boundaries (B,K+1) of both, and the entropy (B,) of frames over steps, for pairs with one number of steps."
+    found = mine_steps_batch(relational_matrix_torch(F1_btd, F2_bud, logits=logits).double().cpu().numpy(), K, score)
+    S2_bkd = mean_step(F2_bud, torch.as_tensor(found.bounds2, device=F2_bud.device))
+    W_btk = torch.softmax(assign(F1_btd, S2_bkd).double(), -1).cpu().numpy()
+    return found.bounds1, found.bounds2, np.array([assignment_entropy(W) if K > 1 else np.nan for W in W_btk])
 
 @torch.no_grad()
 def mining_table(
@@ -337,19 +345,18 @@ def mining_table(
     score:Callable[[int,int,int],BlockTables]|None=None, # block score; None: `shown_score`
     assign:Callable[[Tensor,Tensor],Tensor]|None=None, # similarity of frames and steps for the entropy; None: `logits`
 )->pd.DataFrame: # one row a pair; a cut is right within one sampled frame (ours)
-    "Mine each pair and compare with its true steps; the same for uniform cuts."
-    score = score or shown_score
-    rows = []
-    for a,b in zip(pairs.a, pairs.b, strict=True):
-        F1, F2, both = features[a], features[b], (truth[a], truth[b])
-        K = n_steps or len(both[0][1]) - 1
-        found = mine_steps(relational_matrix_torch(F1, F2, logits=logits)[0].double().cpu().numpy(), K, score)
-        S2 = mean_step(F2, torch.as_tensor(found.bounds2, device=F2.device)[None])
-        entropy = assignment_entropy(torch.softmax((assign or logits)(F1, S2)[0].double(), -1).cpu().numpy()) if K > 1 else np.nan
-        even = _against_truth((uniform_bounds(F1.shape[1], K), uniform_bounds(F2.shape[1], K)), both)
-        rows.append(dict(a=a, b=b, **_against_truth((found.bounds1, found.bounds2), both), largest_block=largest_block(found.bounds1, found.bounds2),
-                         entropy=entropy, **{f"uniform_{k}": v for k,v in even.items()}))
-    return pd.DataFrame(rows)
+    "Mine the pairs, those with as many steps at once, and compare with their true steps; the same for uniform cuts."
+    pairs, even = pairs[["a", "b"]].reset_index(drop=True), lru_cache(None)(lambda i, K: _against_truth(uniform_bounds(features[i].shape[1], K), truth[i]))
+    rows:dict[int,dict[str,Any]] = {}
+    for K,some in pairs.groupby(np.array([n_steps or len(truth[a][1]) - 1 for a in pairs.a]), sort=False):
+        F1_btd, F2_bud = (torch.cat([features[i] for i in ids]) for ids in (some.a, some.b))
+        mined = zip(*_mine_alike(F1_btd, F2_bud, K, logits, score or shown_score, assign or logits), strict=True)
+        for at,a,b,(bounds1, bounds2, entropy) in zip(some.index, some.a, some.b, mined, strict=True):
+            accuracy, f1 = np.mean([_against_truth(bounds1, truth[a]), _against_truth(bounds2, truth[b])], 0)
+            even_accuracy, even_f1 = np.mean([even(a, K), even(b, K)], 0)
+            rows[at] = dict(a=a, b=b, accuracy=accuracy, boundary_f1=f1, largest_block=largest_block(bounds1, bounds2), entropy=entropy,
+                            uniform_accuracy=even_accuracy, uniform_boundary_f1=even_f1)
+    return pd.DataFrame([rows[at] for at in pairs.index])
 
 # %% ../nbs/32_evaluation.ipynb #eb68816e
 def mining_quality(
