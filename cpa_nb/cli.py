@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['app', 'Json', 'Quiet', 'Device', 'Checkpoint', 'Backbone', 'Weights', 'FineTune', 'Size', 'Frames', 'SkipBad',
-           'data_app', 'plain', 'run', 'main', 'render', 'demo', 'train', 'verdict_text', 'verify', 'evaluate',
-           'calibrate', 'table', 'figure', 'data_check', 'data_extract']
+           'Which', 'AtOnce', 'data_app', 'plain', 'run', 'main', 'render', 'demo', 'train', 'verdict_text', 'verify',
+           'evaluate', 'calibrate', 'table', 'figure', 'data_check', 'data_extract']
 
 # %% ../nbs/60_cli.ipynb #09fd10ce
 import inspect
@@ -16,6 +16,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -380,7 +381,8 @@ def _announce(new:list[str], results:Path)->None:
     if new: print(f"{len(new)} rows have no record in {results} and are trained first, minutes to hours (Ctrl-C stops, the same command goes on): "
                   f"{', '.join(new)}", file=sys.stderr)
 
-def _beside(which:str, data:str, names:list[str]|None, work:Path, results:Path, root:Path|None, quiet:bool, as_json:bool, **not_taken:Any)->None:
+def _beside(which:str, data:str, names:list[str]|None, work:Path, results:Path, root:Path|None, workers:int, quiet:bool, as_json:bool,
+            **not_taken:Any)->None:
     "Learning rates and costs of the methods of Tables 1 and 3; readings and numbers of steps share those of their configuration."
     from cpa_nb.methods import family, methods
     from cpa_nb.tables import benches, cost_rows, lr_rows, paper_table
@@ -391,7 +393,8 @@ def _beside(which:str, data:str, names:list[str]|None, work:Path, results:Path, 
     for b in _wanted_data(data):
         wanted = names or [*paper_table(1, b).methods, *paper_table(3, b).methods]
         tables = dict.fromkeys(map(family, wanted) if which == "lr" else wanted)
-        shown[b] = dict(lr=lr_rows, cost=cost_rows)[which](benches[b], tables, work, results, root, not quiet)
+        rows = partial(lr_rows, workers=workers) if which == "lr" else cost_rows # costs are measured one at a time
+        shown[b] = rows(benches[b], tables, work, results, root, not quiet)
         if not as_json: print(f"{benches[b].says}\n{_said(shown[b])}", flush=True)
     if as_json: _say({b: t.to_dict("records") for b,t in shown.items()}, "", True)
 
@@ -400,11 +403,14 @@ def _said(rows:Any)->str:
     rows = rows.assign(seeds=rows.seeds.map(lambda n: n or "not run")) if "seeds" in rows else rows
     return rows.to_string(index=False, na_rep="-", formatters={c: "{:g}".format for c in ("learning_rate", "chosen")}, float_format="{:.1f}".format)
 
+Which = Annotated[str, typer.Argument(help="1, 3 or 4: the paper's; rendered: small worlds; precog: real people, as skeletons; people: the same, filmed "
+                                           "(both need CPA_DATA); ladder: from the paper's configuration to the recommended one; "
+                                           "lr: learning rates tried for Tables 1 and 3; cost: what their methods cost.")]
+AtOnce = Annotated[int, typer.Option(help="Rows that are trained at once, a process and a thread each; they do not change the result.", callback=_at_least(1))]
+
 @app.command()
 def table(
-    which:Annotated[str, typer.Argument(help="1, 3 or 4: the paper's; rendered: small worlds; precog: real people, as skeletons; people: the same, filmed "
-                                             "(both need CPA_DATA); ladder: from the paper's configuration to the recommended one; "
-                                             "lr: learning rates tried for Tables 1 and 3; cost: what their methods cost.")],
+    which:Which, # table
     data:Annotated[str, typer.Option(help="For 1, 3, 4, lr and cost: rendered, precog, ..., comma-separated; all if left out.")]="",
     task:Annotated[str, typer.Option(help="For 1, 3 and 4: sv, sequence verification.")]="sv",
     methods:Annotated[str, typer.Option(help="Rows to run, comma-separated; those of the table if left out. What has a record is printed anyway.")]="",
@@ -412,7 +418,7 @@ def table(
     select:Annotated[str, typer.Option(help="Epoch that is tested: last; or best, chosen on the test pairs, to see how much that flatters.")]="last",
     work:Annotated[Path, typer.Option(help="Rendered worlds and training states.")]=Path("runs"),
     results:Annotated[Path, typer.Option(help="Records; a row that has one is not run again.")]=Path("data/results"),
-    device:Device="cpu", quiet:Quiet=False, as_json:Json=False,
+    workers:AtOnce=2, device:Device="cpu", quiet:Quiet=False, as_json:Json=False,
 )->None:
     """Print a table of the paper or the book.
 
@@ -424,11 +430,12 @@ def table(
     from cpa_nb.training import usable_device
     names, numbers, root, shown = methods.split(",") if methods else None, _whole(seeds), _data_root(), {}
     if which in ("lr", "cost"):
-        return _beside(which, data, names, work, results, root, quiet, as_json, seeds=seeds, select=select != "last", device=device != "cpu", task=task != "sv")
+        return _beside(which, data, names, work, results, root, workers, quiet, as_json,
+                       seeds=seeds, select=select != "last", device=device != "cpu", task=task != "sv")
     usable_device(device)
     for heading,wanted in _tables(which, data, task, select).items():
         _announce([f"{r.method} {r.seed}" for r in missing_rows(wanted, names, numbers, results)], results)
-        shown[heading] = wanted.show(run_rows(wanted, names, numbers, work, results, root, device, not quiet))
+        shown[heading] = wanted.show(run_rows(wanted, names, numbers, work, results, root, device, not quiet, workers))
         if not as_json: print("\n".join(filter(None, (heading, _said(shown[heading])))), flush=True)
     if as_json: _say(dict(table=next(iter(shown.values())).to_dict("records")) if "" in shown else {h: t.to_dict("records") for h,t in shown.items()}, "", True)
 

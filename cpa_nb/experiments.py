@@ -9,7 +9,7 @@ __all__ = ['trunk_world', 'published', 'other_data', 'without_root', 'sv_rows', 
            'mining_gain', 'identity', 'PrintedDistance', 'own_distances', 'frame_index', 'settle_index', 'on_test',
            'train_row', 'measure_row', 'sv', 'read_records', 'world_draws', 'mean_draws', 'sv_table', 'kind_table',
            'ladder_table', 'SVTable', 'gain_rows', 'mining_rows', 'lr_path', 'chosen_lr', 'table_rows', 'missing_rows',
-           'run_rows', 'validation_rows']
+           'one_thread', 'side_by_side', 'run_rows', 'validation_rows']
 
 # %% ../nbs/40_experiments.ipynb #4ba5c484
 import hashlib
@@ -18,6 +18,8 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -27,7 +29,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
+from joblib import Parallel, delayed, parallel_config
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from .baselines.embedding import embedding_distances
 from .baselines.sv import rival_distances
@@ -543,6 +547,28 @@ def missing_rows(
                          f"{', '.join(stale)}; move them away to run these rows anew")
     return [r for r,p in rows if not p.exists()]
 
+@contextmanager
+def one_thread():
+    "Torch with one thread, whose sums do not depend on the number of cores; as before afterwards."
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try: yield
+    finally: torch.set_num_threads(before)
+
+def side_by_side(
+    jobs:Iterable[Callable[[],Any]], # each can be sent to another process
+    workers:int, # processes, each with one thread; 1: this one
+    progress:bool=True, # a bar
+)->list[Any]: # what the jobs return, in their order
+    "Run independent jobs; neither the number of processes nor that of cores changes what they find."
+    jobs = list(jobs)
+    with one_thread(), parallel_config("loky", inner_max_num_threads=1):
+        found = Parallel(min(workers, len(jobs)) or 1, return_as="generator", mmap_mode="c")(delayed(job)() for job in jobs)
+        try: return list(tqdm(found, total=len(jobs), disable=not progress or workers == 1, leave=False))
+        except BrokenProcessPool as e:
+            raise ValueError(f"side_by_side: a process was stopped from outside, for want of memory perhaps; got {workers} at a time; "
+                             "what was finished is kept: try again with fewer") from e
+
 def run_rows(
     table:SVTable, # what is wanted
     methods_:Iterable[str]|None, # of `methods`; None: those of the table
@@ -552,13 +578,14 @@ def run_rows(
     root:Path|None=None, # CPA_DATA
     device:str="cpu", # or "cuda"
     progress:bool=True, # bars
+    workers:int=1, # rows that are trained at once, each in a process of its own
 )->list[dict[str,Any]]: # all records of these seeds
     "Run the rows of a table that have no record yet; the data of a seed are read once for all its methods."
     rows, new = table_rows(table, results, methods_, seeds), missing_rows(table, methods_, seeds, results)
     for seed in dict.fromkeys(r.seed for r in new):
         some = [r for r in new if r.seed == seed]
         loaded = load_data(some[0], work, root, progress)
-        for row in some: sv(row, work, results, root, loaded, device, progress)
+        side_by_side([partial(sv, row, work, results, root, loaded, device, progress and workers == 1) for row in some], workers, progress)
     return read_records(results, record_path(results, rows[0]).parent.name.removeprefix("sv-"), [r.seed for r in rows])
 
 

@@ -12,7 +12,7 @@ __all__ = ['paper_columns', 'table1', 'table3', 'table4', 'reading_rows', 'bench
 import json
 import resource
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -32,8 +32,9 @@ from .data.official import development_split, read_official
 from .data.sv import ArraySource, SVSet, read_precog
 from .evaluation import encode_videos, fit_validated, pair_distances
 from .experiments import (SVConfig, SVTable, environment, identity, load_data, lr_path, mean_draws, on_test, other_data, published,
-                                   recorded_form, sv_table, without_root)
+                                   recorded_form, side_by_side, sv_table, without_root)
 from .methods import k_name, methods, pixels_only, steps_printed, steps_recommended
+from .model import System
 from .training import TrainConfig, pair_batches, train_step, write_json
 
 # %% ../nbs/41_tables.ipynb #45b722c3
@@ -155,63 +156,68 @@ def rendered_development(
     work:Path, # rendered worlds
     root:Path|None, # not used
     progress:bool, # bars
-)->SVSet: # world 0, whose test pairs stand as validation pairs
+)->tuple[SVSet,...]: # world 0, whose test pairs stand as validation pairs
     "A world that no table reports."
-    return on_test(load_data(replace(cfg, seed=0), work, root, progress))
+    return (on_test(load_data(replace(cfg, seed=0), work, root, progress)),)
 
 def people_development(
-    cfg:SVConfig, # not used: one draw of people
+    cfg:SVConfig, # not used: the draws are these
     work:Path, # not used
     root:Path|None, # CPA_DATA
     progress:bool, # not used
-)->SVSet: # three people held out for validation
-    "PRECOG with people 1 to 3 for validation."
+)->tuple[SVSet,...]: # three draws
+    "PRECOG with three people held out, three times: 153 pairs of one draw are too few to choose by."
     if root is None: raise ValueError("people_development: PRECOG is not part of the package; set CPA_DATA to the folder that holds precog/")
-    return read_precog(Path(root)/"precog", test_subjects=(8,), val_subjects=(1, 2, 3))
+    return tuple(read_precog(Path(root)/"precog", left, held) for left,held in (((8,), (1, 2, 3)), ((8,), (4, 5, 6)), ((1,), (2, 7, 8))))
 
 def named_development(
     cfg:SVConfig, # not used: one draw of features
     work:Path, # not used
     root:Path|None, # CPA_DATA
     progress:bool, # not used
-)->SVSet: # tasks 13 to 15 held back for validation
+)->tuple[SVSet,...]: # tasks 13 to 15 held back for validation
     "The simulated features of CSV on its development split (chapter 15)."
     if root is None: raise ValueError("named_development: the published lists are not part of the package; set CPA_DATA to the folder that holds svip/")
-    return simulate_features(development_split(read_official("csv", Path(root)/"svip"/"CSV")), 0)
+    return (simulate_features(development_split(read_official("csv", Path(root)/"svip"/"CSV")), 0),)
 
 def recorded_development(
     cfg:SVConfig, # names the set
     work:Path, # not used
     root:Path|None, # CPA_DATA
     progress:bool, # not used
-)->SVSet: # CSV with tasks 13 to 15 held back; the others have a validation split of their own
+)->tuple[SVSet,...]: # CSV with tasks 13 to 15 held back; the others have a validation split of their own
     "Recordings for the choice of a learning rate."
     data = load_data(cfg, work, root, progress)
-    return data if "val" in data.pairs else development_split(data)
+    return (data if "val" in data.pairs else development_split(data),)
 
-development:dict[str,Callable[[SVConfig,Path,Path|None,bool],SVSet]] = dict(precog=people_development, csv=named_development)
+development:dict[str,Callable[[SVConfig,Path,Path|None,bool],tuple[SVSet,...]]] = dict(precog=people_development, csv=named_development)
 development |= dict.fromkeys(("small", "pretrained"), rendered_development) | dict.fromkeys(published, recorded_development)
+
+def _validated(system:System, data:SVSet, loop:TrainConfig, folder:Path, progress:bool)->float:
+    "Train, and what validation says at the last epoch."
+    history = fit_validated(system, data, loop, folder, progress=progress, about=identity(system) | dict(data=data.list_digest()))
+    return round(float(history.valid.iloc[-1]), 4)
 
 def tune_lr(
     bench:Bench, # its data and budget
     method:str, # a name in `methods`
-    data:SVSet, # with validation pairs, see `development`
+    draws:Sequence[SVSet], # each with validation pairs, see `development`; their mean decides
     work:Path, # states of training
     results:Path, # the choice is written to lr/
     progress:bool=True, # bars
-)->dict[str,Any]: # tried: AUC by learning rate; chosen; settled: no other value is to be tried
+)->dict[str,Any]: # tried: mean AUC by learning rate; draws: each of them; chosen; settled: no other value is to be tried
     "Try learning rates until the best has worse neighbours or lies at an end of the grid, write each down; what was tried with this budget is not tried again."
     found, path = read_lr(bench, method, results), lr_path(results, bench.data, method)
     while (lr := _untried(found)) is not None:
-        system = methods[method](data, 0)
         loop = TrainConfig(steps=bench.steps, steps_per_epoch=max(1, bench.steps//2), lr=lr)
-        folder = Path(work)/"lr"/f"{bench.data}-{method}-{lr:g}"
-        history = fit_validated(system, data, loop, folder, progress=progress, about=identity(system) | dict(data=data.list_digest()))
-        tried = found["tried"] | {f"{lr:g}": round(float(history.valid.iloc[-1]), 4)}
-        tried = {k: tried[k] for k in sorted(tried, key=float)}
-        found = dict(data=bench.data, method=method, steps=bench.steps, tried=tried, chosen=float(max(tried, key=lambda k: tried[k])),
-                     settled=_untried(dict(tried=tried)) is None,
-                     pairs=len(data.pairs["val"]), lists=data.list_digest(), model=identity(system), **environment())
+        folder, systems = Path(work)/"lr"/f"{bench.data}-{method}-{lr:g}", [methods[method](data, 0) for data in draws]
+        each = [_validated(s, data, loop, folder/str(n), progress) for n,(s, data) in enumerate(zip(systems, draws, strict=True))]
+        by_draw = found.get("draws", {k: [v] for k,v in found["tried"].items()}) | {f"{lr:g}": each}
+        by_draw = {k: by_draw[k] for k in sorted(by_draw, key=float)}
+        tried = {k: round(float(np.mean(v)), 4) for k,v in by_draw.items()}
+        found = dict(data=bench.data, method=method, steps=bench.steps, tried=tried, draws=by_draw, chosen=float(max(tried, key=lambda k: tried[k])),
+                     settled=_untried(dict(tried=tried)) is None, pairs=[len(d.pairs["val"]) for d in draws],
+                     lists=[d.list_digest() for d in draws], model=identity(systems[0]), **environment())
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, found)
     return found
@@ -240,12 +246,14 @@ def lr_rows(
     results:Path, # choices that are there are read
     root:Path|None=None, # CPA_DATA
     progress:bool=True, # bars
+    workers:int=1, # methods that are tried at once, each in a process of its own
 )->pd.DataFrame: # one row a method: AUC x 100 by learning rate, and the chosen one
     "What the grid says; the methods that it was not asked about are trained first."
     found = {n: read_lr(bench, n, results) for n in names}
     lacking = [n for n,f in found.items() if _untried(f) is not None]
-    if lacking: data = development[bench.data](SVConfig(data=bench.data), work, root, progress)
-    for name in lacking: found[name] = tune_lr(bench, name, data, work, results, progress)
+    draws = development[bench.data](SVConfig(data=bench.data), work, root, progress) if lacking else ()
+    jobs = [partial(tune_lr, bench, n, draws, work, results, progress and workers == 1) for n in lacking]
+    found |= dict(zip(lacking, side_by_side(jobs, workers, progress), strict=True))
     values = sorted({k for f in found.values() for k in f["tried"]}, key=float)
     return pd.DataFrame([dict(method=n, **{k: 100*f["tried"].get(k, np.nan) for k in values}, chosen=f["chosen"]) for n,f in found.items()])
 

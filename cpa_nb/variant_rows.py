@@ -72,10 +72,10 @@ def variant_data(
     develop:bool, # pairs that no table reports
     progress:bool, # bars
 )->tuple[SVSet,str]: # the data, and the split whose pairs are measured
-    "Development data with validation pairs, or the data of a table with its test pairs."
+    "Development data (of several draws the first) with validation pairs, or the data of a table with its test pairs."
     if not develop: return load_data(cfg, work, root, progress), "test"
     if cfg.data not in development: raise ValueError(f"variant_data: need data of {', '.join(development)}; got {cfg.data!r}; nothing is held back of others")
-    return development[cfg.data](cfg, work, root, progress), "val"
+    return development[cfg.data](cfg, work, root, progress)[0], "val"
 
 def blank_feature(
     system:System, # trained
