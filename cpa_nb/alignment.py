@@ -156,9 +156,10 @@ def _power_mean(
     c_t:np.ndarray, # surprise of each frame, (T,)
     width:int, # frames averaged around each, odd
     power:float, # 1: mean, large: maximum
+    limit:float, # most that a frame counts for
 )->float: # T times the power mean of the moving average
     "How much a video disagrees, where a run of bad frames weighs more than scattered ones."
-    half = width//2
+    half, c_t = width//2, np.minimum(c_t, limit)
     smooth_t = np.array([c_t[max(0, t-half):t+half+1].mean() for t in range(len(c_t))])
     top = smooth_t.max()
     return float(len(c_t)*top*np.mean((smooth_t/top)**power)**(1/power)) if top>0 else 0.
@@ -168,9 +169,11 @@ def fault_distance(
     W21_uk:np.ndarray, # frames of video 2 against steps of video 1, (U,K)
     width:int=3, # frames averaged around each, odd
     power:float=3., # at least 1; the larger, the more the worst run decides
+    limit:float=14., # nats, the most that one frame counts for; inf: no limit
 )->float: # nats, as d_align; inf where one direction is impossible (ours)
     "The distance of a verdict: surprise of the frames, both directions, with runs of bad frames weighing more."
     if width<1 or width%2==0: raise ValueError(f"fault_distance: need an odd width >= 1; got {width}; 3 is usual")
     if not 1<=power<np.inf: raise ValueError(f"fault_distance: need a finite power >= 1; got {power}; 3 is usual")
+    if not limit>0: raise ValueError(f"fault_distance: need a limit > 0; got {limit}; 14 is usual, inf is none")
     if alignment_distance(W12_tk, W21_uk, "ctc")==np.inf: return np.inf
-    return .5*(_power_mean(frame_surprise(W12_tk), width, power) + _power_mean(frame_surprise(W21_uk), width, power))
+    return .5*(_power_mean(frame_surprise(W12_tk), width, power, limit) + _power_mean(frame_surprise(W21_uk), width, power, limit))

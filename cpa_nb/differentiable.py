@@ -281,8 +281,9 @@ def frame_surprise_torch(
     return torch.where(alive_bt, torch.where(total_b11[..., 0] > -torch.inf, c_bt, torch.inf), 0.)
 
 # %% ../nbs/08_differentiable.ipynb #c7533318
-def _power_mean_torch(c_bt:Tensor, inside_bt:Tensor, width:int, power:float)->Tensor:
-    "Valid frames times the power mean of their moving average (B,)."
+def _power_mean_torch(c_bt:Tensor, inside_bt:Tensor, width:int, power:float, limit:float)->Tensor:
+    "Valid frames times the power mean of the moving average of what each counts for (B,)."
+    c_bt = torch.where(c_bt.isinf(), c_bt, c_bt.clamp(max=limit))
     window = partial(F.avg_pool1d, kernel_size=width, stride=1, padding=width//2)
     smooth_bt = torch.where(inside_bt > 0, window(c_bt[:, None])[:, 0]/window(inside_bt[:, None])[:, 0].clamp_min(1e-12), 0.)
     top_b1 = smooth_bt.amax(1, keepdim=True).clamp_min(1e-300)
@@ -294,17 +295,19 @@ def fault_distance_torch(
     logW21_buk:Tensor, # log W, frames of the second against steps of the first (B,U,K)
     width:int=3, # frames averaged around each, odd
     power:float=3., # at least 1; the larger, the more the worst run decides
+    limit:float=14., # nats, the most that one frame counts for; inf: no limit
     len1:Any=None, # (B,) valid frames of the first videos, all if None
     len2:Any=None, # (B,) of the second
 )->Tensor: # (B,) nats, no gradient; inf where one direction is impossible (ours)
     "Surprise of the frames, both directions, with runs of bad frames weighing more."
     if width < 1 or width % 2 == 0: raise ValueError(f"fault_distance_torch: need an odd width >= 1; got {width}; 3 is usual")
     if not 1 <= power < torch.inf: raise ValueError(f"fault_distance_torch: need a finite power >= 1; got {power}; 3 is usual")
+    if not limit > 0: raise ValueError(f"fault_distance_torch: need a limit > 0; got {limit}; 14 is usual, inf is none")
     if logW12_btk.shape[0] != logW21_buk.shape[0] or logW12_btk.shape[-1] != logW21_buk.shape[-1]:
         raise ValueError("fault_distance_torch: both directions need the same pairs and steps; "
             f"got {tuple(logW12_btk.shape)} and {tuple(logW21_buk.shape)}; mine them together")
     def one(logW_btk:Tensor, lengths:Any)->Tensor:
         B, T, _ = logW_btk.shape
         inside_bt = _inside(_lengths("fault_distance_torch", lengths, B, T, logW_btk.device), T).double()
-        return _power_mean_torch(frame_surprise_torch(logW_btk, lengths), inside_bt, width, power)
+        return _power_mean_torch(frame_surprise_torch(logW_btk, lengths), inside_bt, width, power, limit)
     return (.5*(one(logW12_btk, len1) + one(logW21_buk, len2))).to(logW12_btk.dtype)

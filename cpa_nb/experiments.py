@@ -184,8 +184,9 @@ def other_choices(
     "What a record was made with and the method of its name would not choose now."
     method, made = record["config"]["method"], record.get("model", {}).get("config")
     if method not in choices or not made: return []
-    made, now = {"nothing_of": "one"} | made, json.loads(json.dumps(asdict(choices[method]))) # there was one similarity before there was a choice
+    made, now = {"nothing_of": "one", "limit": None} | made, json.loads(json.dumps(asdict(choices[method]))) # before there was a choice
     unread = {"backbone"} | ({"nothing_of", "nothing_verdict"} if now["nothing"] is None else set()) # the backbone goes with the data
+    unread |= {"nothing_verdict", "limit"} if now["verdict"] == "align" else set()
     return [f"{k} {made.get(k)!r}, now {now[k]!r}" for k in now if k not in unread and made.get(k) != now[k]]
 
 def read_record(

@@ -74,6 +74,7 @@ class CPAConfig:
     nothing_of:str = "level" # what `nothing` is a share of: "level", or "one" for a similarity that is the same for all pairs
     verdict:str = "fault" # distance of a verdict: "align" is Eq. 10 (paper), "fault" lets a run of bad frames weigh more (chapter 03); losses use Eq. 10
     nothing_verdict:float = .9 # what "fault" takes for `nothing`, where that is set
+    limit:float|None = 14. # nats, the most that one frame counts for in "fault"; None: no limit
     backbone:str = "small" # frame encoder for pixels: "small", or another name of chapter 20
 
 paper = CPAConfig(n_frames=16, n_steps=13, similarity="dot", score="mean", prior=0., start="paper", step_feature="random",
@@ -107,6 +108,7 @@ def check_config(
     if not 0 < cfg.scale <= 50: raise ValueError(f"CPAConfig: need scale > 0 and at most 50, beyond which it does not grow; got {cfg.scale}; 30 is usual")
     if cfg.nothing is not None and not isfinite(cfg.nothing): raise ValueError(f"CPAConfig: need a finite nothing, or None; got {cfg.nothing}; 0.8 is usual")
     if not isfinite(cfg.nothing_verdict): raise ValueError(f"CPAConfig: need a finite nothing_verdict; got {cfg.nothing_verdict}; 0.9 is usual")
+    if cfg.limit is not None and not 0 < cfg.limit < float("inf"): raise ValueError(f"CPAConfig: need a limit > 0, or None; got {cfg.limit}; 14 is usual")
     check_weights(cfg.weights)
     return cfg
 
@@ -211,7 +213,8 @@ class CPADistance(nn.Module):
         "The distance of the verdict: Eq. 10, or the fault distance."
         if self.cfg.verdict == "align": return self.pair(F1_btd, F2_bud).distance
         nothing = None if self.cfg.nothing is None else self.cfg.nothing_verdict
-        return fault_distance_torch(*self.frames_to_steps(F1_btd, F2_bud, self.mine(F1_btd, F2_bud), nothing))
+        limit = float("inf") if self.cfg.limit is None else self.cfg.limit
+        return fault_distance_torch(*self.frames_to_steps(F1_btd, F2_bud, self.mine(F1_btd, F2_bud), nothing), limit=limit)
 
 # %% ../nbs/21_model.ipynb #95ae5af3
 @runtime_checkable

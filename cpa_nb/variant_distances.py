@@ -160,11 +160,12 @@ def by_faults(
     log_prob:LogProb=in_order, # family of walks
     width:int=3, # frames averaged around each, odd
     power:float=3., # the larger, the more the worst run decides
+    limit:float=14., # nats, the most that one frame counts for; inf: no limit
 )->Tensor: # (B,) nats, no gradient (ours)
     "The fault distance with any family of walks."
     def one(logW:Tensor)->Tensor:
         c_bt = walk_surprise(logW, log_prob)
-        return _power_mean_torch(c_bt, torch.ones_like(c_bt), width, power)
+        return _power_mean_torch(c_bt, torch.ones_like(c_bt), width, power, limit)
     return (.5*(one(logW12) + one(logW21))).to(logW12.dtype)
 
 # %% ../nbs/36_variant_distances.ipynb #3b058ece
@@ -196,6 +197,8 @@ variants:dict[str,tuple] = { # what it is called: matrices, walks, reading
     "Eq. 10, nothing .9": (_none9, in_order, by_walks), "Eq. 10, similarity .9": (partial(fixed_matrices, nothing=.9), in_order, by_walks),
     "fault": (plain_matrices, in_order, by_faults), "fault, nothing .8": (_none8, in_order, by_faults), reference: (_none9, in_order, by_faults),
     "fault, nothing 1": (partial(plain_matrices, nothing=1.), in_order, by_faults),
+    **{f"fault, nothing .9, limit {x:g}": (_none9, in_order, partial(by_faults, limit=x)) for x in (10., 20.)},
+    "fault, nothing .9, no limit": (_none9, in_order, partial(by_faults, limit=float("inf"))),
     "fault, similarity .8": (partial(fixed_matrices, nothing=.8), in_order, by_faults),
     "fault, similarity .9": (partial(fixed_matrices, nothing=.9), in_order, by_faults),
     "Eq. 10, background .7": (partial(background_matrices, nothing=.7), background_log_prob_torch, by_walks),
