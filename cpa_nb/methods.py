@@ -220,7 +220,7 @@ def family(
 k_rows:dict[str,CPAConfig] = {k_name(base, K): replace(ladder[base], n_steps=K)
                               for base,some in (("paper", steps_printed), ("recommended", steps_recommended)) for K in some}
 denser = replace(recommended, n_frames=48, n_steps=33) # half more frames, and steps in the same ratio
-cpa_rows = readings | k_rows | dict(fixed=replace(recommended, nothing_of="one"), recommended_t48=denser) # rows that are CPA, beside the ladder
+cpa_rows = readings | k_rows | dict(fixed=replace(recommended, nothing_of="one", limit=None), recommended_t48=denser) # rows that are CPA, beside the ladder
 methods |= {name: cpa(cfg) for name,cfg in cpa_rows.items()}
 choices:dict[str,CPAConfig] = ladder | cpa_rows | dict(uniform=recommended, paper_uniform=paper) # to tell an old record of a row with CPA's distance by
 methods |= {"dtw_t48": rival(CentredDTWDistance, (1., 0., 0., 1.), 16., denser),

@@ -192,15 +192,15 @@ class VariantDistance(nn.Module):
 # %% ../nbs/36_variant_distances.ipynb #9c794744
 reference = "fault, nothing .9" # the verdict of `recommended`
 _none8, _none9 = (partial(plain_matrices, nothing=x) for x in (.8, .9))
+_no_limit = partial(by_faults, limit=float("inf")) # at one similarity for all pairs every frame of some would be over it
 variants:dict[str,tuple] = { # what it is called: matrices, walks, reading
     "Eq. 10": (plain_matrices, in_order, by_walks), "Eq. 10, nothing .8": (_none8, in_order, by_walks),
     "Eq. 10, nothing .9": (_none9, in_order, by_walks), "Eq. 10, similarity .9": (partial(fixed_matrices, nothing=.9), in_order, by_walks),
     "fault": (plain_matrices, in_order, by_faults), "fault, nothing .8": (_none8, in_order, by_faults), reference: (_none9, in_order, by_faults),
     "fault, nothing 1": (partial(plain_matrices, nothing=1.), in_order, by_faults),
     **{f"fault, nothing .9, limit {x:g}": (_none9, in_order, partial(by_faults, limit=x)) for x in (10., 20.)},
-    "fault, nothing .9, no limit": (_none9, in_order, partial(by_faults, limit=float("inf"))),
-    "fault, similarity .8": (partial(fixed_matrices, nothing=.8), in_order, by_faults),
-    "fault, similarity .9": (partial(fixed_matrices, nothing=.9), in_order, by_faults),
+    "fault, nothing .9, no limit": (_none9, in_order, _no_limit),
+    **{f"fault, similarity {name}, no limit": (partial(fixed_matrices, nothing=x), in_order, _no_limit) for name,x in ((".8", .8), (".9", .9))},
     "Eq. 10, background .7": (partial(background_matrices, nothing=.7), background_log_prob_torch, by_walks),
     "Eq. 10, background .9": (partial(background_matrices, nothing=.9), background_log_prob_torch, by_walks),
     "fault, background .9": (partial(background_matrices, nothing=.9), background_log_prob_torch, by_faults),
