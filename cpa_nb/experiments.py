@@ -448,7 +448,7 @@ sv_rows = (("CPA, recommended", "recommended", "own"), ("CPA, recommended, by Eq
 
 ladder_rows = (("CPA, as printed", "paper", "own"), ("32 frames in place of 16, 26 steps of 13", "frames", "own"), ("cosine, learned scale", "cosine", "own"),
                ("block score, start, step feature", "rules", "own"), ("K = 22 in place of 26", "fault", "Eq. 10"),
-               ("runs of bad frames weigh more", "fault", "own"), ("a way out for foreign frames", "recommended", "own"))
+               ("runs of bad frames weigh more", "fault", "own"), ("a way out for foreign frames, a limit for each", "recommended", "own"))
 
 def ladder_table(
     records:list[dict[str,Any]], # of one data set

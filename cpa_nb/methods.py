@@ -57,7 +57,7 @@ ladder:dict[str,CPAConfig] = {
     "frames": replace(paper, n_frames=32, n_steps=26),
     "cosine": replace(paper, n_frames=32, n_steps=26, similarity="cosine"),
     "rules": replace(paper, n_frames=32, n_steps=26, similarity="cosine", score="harmonic", prior=.3, start="ctc", step_feature="mean"),
-    "fault": replace(recommended, nothing=None),
+    "fault": replace(recommended, nothing=None, limit=None),
     "recommended": recommended,
 }
 
