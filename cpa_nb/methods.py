@@ -164,7 +164,7 @@ def weaksvr_row(
     seed:int, # of the initial weights
 )->System: # untrained
     "WeakSVR with the CLIP-free stand-in for texts."
-    return build_weaksvr(training_steps(data), HashedText().encode_text, data.frame_shape, seed, **eyes(data))
+    return build_weaksvr(training_steps(data), HashedText(128).encode_text, data.frame_shape, seed, **eyes(data)) # a quarter of the width of CLIP
 
 def x3d_row(
     data:SVSet, # pictures
@@ -181,7 +181,7 @@ methods |= {
     "clip": embedding(build_te_mlp),
     "weaksvr": weaksvr_row,
     "otam": rival(OTAMDistance, (1., 0., 0., 1.), 8.),
-    "tap_pan": rival(lambda: TAPPanDistance(recommended.dim), (1., 0., 0., 1.), 16.),
+    "tap_pan": rival(lambda: TAPPanDistance(recommended.dim, 16), (1., 0., 0., 1.), 16.),
     "tap_su": rival(lambda: TAPSuDistance(16), (1., 0., 0., 1.)), # the public code has 64 channels: a quarter of them, a tenth of the time
     "tsm": of_pictures(embedding(build_flatten, encoder=lambda: ClipEncoder("tsm_slim"))),
     "swin": of_pictures(embedding(build_flatten, encoder=lambda: ClipEncoder("swin_slim"))),

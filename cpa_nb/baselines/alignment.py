@@ -58,20 +58,20 @@ class TAPPanDistance(nn.Module):
         self.context = nn.Conv1d(dim, dim, 3, padding=1)
         self.score = nn.Sequential(nn.Linear(3*dim+1, hidden), nn.ReLU(), nn.Linear(hidden, 1))
 
-    def alignment(self,
+    def alignments(self,
         F1_btd:Tensor, # (B,T,d)
         F2_bud:Tensor, # (B,U,d)
-    )->Tensor: # (B,T,U) weights, each matrix sums to 1
-        "How much every two frames count."
-        B, T, U = len(F1_btd), F1_btd.shape[1], F2_bud.shape[1]
+    )->tuple[Tensor,Tensor]: # (B,T,U), (B,U,T) weights, each matrix sums to 1
+        "How much every two frames count, read from either side; what two frames differ by is the same from both."
         C1_btd, C2_bud = (F + self.context(F.mT).mT for F in (F1_btd, F2_bud))
         first, relu, last = self.score
         W1, W2, W3, w4 = cast(nn.Linear, first).weight.split([self.dim, self.dim, self.dim, 1], 1) # of the one, the other, their difference, the lag
-        i, j = (torch.arange(n, device=W1.device, dtype=W1.dtype)/n for n in (T, U))
-        lag_tu1 = (i[:,None] - j)[...,None]
-        apart = (C1_btd[:,:,None] - C2_bud[:,None]).abs()@W3.T
-        hidden = (C1_btd@W1.T + cast(nn.Linear, first).bias)[:,:,None] + (C2_bud@W2.T)[:,None] + apart + lag_tu1@w4.T
-        return last(relu(hidden)).flatten(1).softmax(1).view(B, T, U)
+        i, j = (torch.arange(n, device=W1.device, dtype=W1.dtype)/n for n in (F1_btd.shape[1], F2_bud.shape[1]))
+        lag_tuh, apart_btuh = (i[:,None] - j)[...,None]@w4.T, (C1_btd[:,:,None] - C2_bud[:,None]).abs()@W3.T
+        def side(own_btd:Tensor, other_bud:Tensor, both_btuh:Tensor)->Tensor:
+            own, other = own_btd@W1.T + cast(nn.Linear, first).bias, other_bud@W2.T
+            return last(relu(own[:,:,None] + other[:,None] + both_btuh)).flatten(1).softmax(1).view(both_btuh.shape[:3])
+        return side(C1_btd, C2_bud, apart_btuh + lag_tuh), side(C2_bud, C1_btd, (apart_btuh - lag_tuh).transpose(1, 2))
 
     def forward(self,
         F1_btd:Tensor, # (B,T,d)
@@ -79,8 +79,8 @@ class TAPPanDistance(nn.Module):
     )->Tensor: # (B,), 0 to 2
         "Weighted mean of the cosine costs, mean of both directions."
         _check_pair(F1_btd, F2_bud, "TAPPanDistance", self.dim)
-        C_btu = cosine_cost_torch(F1_btd, F2_bud)
-        return ((self.alignment(F1_btd, F2_bud)*C_btu).sum((1,2)) + (self.alignment(F2_bud, F1_btd)*C_btu.mT).sum((1,2)))/2
+        C_btu, (A12_btu, A21_but) = cosine_cost_torch(F1_btd, F2_bud), self.alignments(F1_btd, F2_bud)
+        return (((A12_btu + A21_but.mT)*C_btu).sum((1,2)))/2
 
 # %% ../../nbs/24_alignment_rivals.ipynb #f543f436
 class TAPSuDistance(nn.Module):
