@@ -69,7 +69,6 @@ def cpa(
 
 methods:dict[str,Builder] = {
     **{name: cpa(cfg) for name,cfg in ladder.items()},
-    "contrast": cpa(replace(recommended, weights=(1., 0., 1., 1.))),
     "bag": rival(BagDistance, (1., 0., 0., 1.), 10.),
     "uniform": rival(lambda: UniformFSA(recommended), recommended.weights),
     "dtw": rival(CentredDTWDistance, (1., 0., 0., 1.), 16.),
@@ -220,9 +219,10 @@ def family(
 k_rows:dict[str,CPAConfig] = {k_name(base, K): replace(ladder[base], n_steps=K)
                               for base,some in (("paper", steps_printed), ("recommended", steps_recommended)) for K in some}
 denser = replace(recommended, n_frames=48, n_steps=33) # half more frames, and steps in the same ratio
-cpa_rows = readings | k_rows | dict(fixed=replace(recommended, nothing_of="one", limit=None), recommended_t48=denser) # rows that are CPA, beside the ladder
+cpa_rows = readings | k_rows | dict(contrast=replace(recommended, weights=(1., 0., 1., 1.)), fixed=replace(recommended, nothing_of="one", limit=None),
+                                    recommended_t48=denser) # rows that are CPA, beside the ladder
 methods |= {name: cpa(cfg) for name,cfg in cpa_rows.items()}
-choices:dict[str,CPAConfig] = ladder | cpa_rows | dict(uniform=recommended, paper_uniform=paper) # to tell an old record of a row with CPA's distance by
+choices:dict[str,CPAConfig] = ladder | cpa_rows | dict.fromkeys(("uniform", "lite0", "x3d"), recommended) | dict(paper_uniform=paper) # tell old records
 methods |= {"dtw_t48": rival(CentredDTWDistance, (1., 0., 0., 1.), 16., denser),
             "drop_dtw_t48": rival(DropDTWDistance, (1., 0., 0., 1.), 8., denser)}
 methods |= {"paper_uniform": rival(lambda: UniformFSA(paper), (1., 0., 1., 0.), cfg=paper)} # no step loss: nothing is mined
