@@ -9,7 +9,7 @@ __all__ = ['trunk_world', 'published', 'other_data', 'without_root', 'sv_rows', 
            'mined_steps', 'mining_gain', 'identity', 'PrintedDistance', 'own_distances', 'frame_index', 'settle_index',
            'on_test', 'train_row', 'measure_row', 'sv', 'read_records', 'world_draws', 'mean_draws', 'sv_table',
            'kind_table', 'ladder_table', 'SVTable', 'gain_rows', 'mining_rows', 'lr_path', 'chosen_lr', 'table_rows',
-           'missing_rows', 'one_thread', 'environment_of_workers', 'side_by_side', 'run_rows', 'validation_rows']
+           'missing_rows', 'one_thread', 'environment_of_workers', 'run_jobs', 'run_rows', 'validation_rows']
 
 # %% ../nbs/40_experiments.ipynb #4ba5c484
 import hashlib
@@ -569,7 +569,7 @@ def environment_of_workers():
         os.environ.clear()
         os.environ.update(before)
 
-def side_by_side(
+def run_jobs(
     jobs:Iterable[Callable[[],Any]], # each can be sent to another process
     workers:int, # processes, each with one thread; 1: this one
     progress:bool=True, # a bar
@@ -580,7 +580,7 @@ def side_by_side(
         found = Parallel(min(workers, len(jobs)) or 1, return_as="generator", mmap_mode="c")(delayed(job)() for job in jobs)
         try: return list(tqdm(found, total=len(jobs), disable=not progress or workers == 1, leave=False))
         except BrokenProcessPool as e:
-            raise ValueError(f"side_by_side: a process was stopped from outside, for want of memory perhaps; got {workers} at a time; "
+            raise ValueError(f"run_jobs: a process was stopped from outside, for want of memory perhaps; got {workers} at a time; "
                              "what was finished is kept: try again with fewer") from e
 
 def run_rows(
@@ -599,7 +599,7 @@ def run_rows(
     for seed in dict.fromkeys(r.seed for r in new):
         some = [r for r in new if r.seed == seed]
         loaded = load_data(some[0], work, root, progress)
-        side_by_side([partial(sv, row, work, results, root, loaded, device, progress and workers == 1) for row in some], workers, progress)
+        run_jobs([partial(sv, row, work, results, root, loaded, device, progress and workers == 1) for row in some], workers, progress)
     return read_records(results, record_path(results, rows[0]).parent.name.removeprefix("sv-"), [r.seed for r in rows])
 
 

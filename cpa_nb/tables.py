@@ -32,7 +32,7 @@ from .data.official import development_split, read_official
 from .data.sv import ArraySource, SVSet, read_precog
 from .evaluation import encode_videos, fit_validated, pair_distances
 from .experiments import (SVConfig, SVTable, environment, identity, load_data, lr_path, mean_draws, on_test, other_data, published,
-                                   recorded_form, side_by_side, sv_table, without_root)
+                                   recorded_form, run_jobs, sv_table, without_root)
 from .methods import k_name, methods, pixels_only, steps_printed, steps_recommended
 from .model import System
 from .training import TrainConfig, pair_batches, train_step, write_json
@@ -253,7 +253,7 @@ def lr_rows(
     lacking = [n for n,f in found.items() if _untried(f) is not None]
     draws = development[bench.data](SVConfig(data=bench.data), work, root, progress) if lacking else ()
     jobs = [partial(tune_lr, bench, n, draws, work, results, progress and workers == 1) for n in lacking]
-    found |= dict(zip(lacking, side_by_side(jobs, workers, progress), strict=True))
+    found |= dict(zip(lacking, run_jobs(jobs, workers, progress), strict=True))
     values = sorted({k for f in found.values() for k in f["tried"]}, key=float)
     return pd.DataFrame([dict(method=n, **{k: 100*f["tried"].get(k, np.nan) for k in values}, chosen=f["chosen"]) for n,f in found.items()])
 
