@@ -549,6 +549,7 @@ def missing_rows(
                          f"{', '.join(stale)}; move them away to run these rows anew")
     return [r for r,p in rows if not p.exists()]
 
+# %% ../nbs/40_experiments.ipynb #266832dd
 @contextmanager
 def one_thread():
     "Torch with one thread, whose sums do not depend on the number of cores; as before afterwards."
@@ -583,6 +584,7 @@ def run_jobs(
             raise ValueError(f"run_jobs: a process was stopped from outside, for want of memory perhaps; got {workers} at a time; "
                              "what was finished is kept: try again with fewer") from e
 
+# %% ../nbs/40_experiments.ipynb #27ece1ce
 def run_rows(
     table:SVTable, # what is wanted
     methods_:Iterable[str]|None, # of `methods`; None: those of the table
