@@ -579,7 +579,7 @@ def run_jobs(
     jobs = list(jobs)
     with one_thread(), environment_of_workers(), parallel_config("loky", inner_max_num_threads=1):
         found = Parallel(min(workers, len(jobs)) or 1, return_as="generator", mmap_mode="c")(delayed(job)() for job in jobs)
-        try: return list(tqdm(found, total=len(jobs), disable=not progress or workers == 1, leave=False))
+        try: return list(tqdm(found, total=len(jobs), disable=not progress or min(workers, len(jobs)) < 2, leave=False))
         except BrokenProcessPool as e:
             raise ValueError(f"run_jobs: a process was stopped from outside, for want of memory perhaps; got {workers} at a time; "
                              "what was finished is kept: try again with fewer") from e
