@@ -571,15 +571,16 @@ def environment_of_workers():
         os.environ.update(before)
 
 def run_jobs(
-    jobs:Iterable[Callable[[],Any]], # each can be sent to another process
+    jobs:Iterable[Callable[[bool],Any]], # each can be sent to another process, and is told whether to show bars of its own
     workers:int, # processes, each with one thread; 1: this one
-    progress:bool=True, # a bar
+    progress:bool=True, # one bar for all, or those of the jobs where they run one by one
 )->list[Any]: # what the jobs return, in their order
     "Run independent jobs; neither the number of processes nor that of cores changes what they find."
     jobs = list(jobs)
+    at_once = min(workers, len(jobs)) or 1
     with one_thread(), environment_of_workers(), parallel_config("loky", inner_max_num_threads=1):
-        found = Parallel(min(workers, len(jobs)) or 1, return_as="generator", mmap_mode="c")(delayed(job)() for job in jobs)
-        try: return list(tqdm(found, total=len(jobs), disable=not progress or min(workers, len(jobs)) < 2, leave=False))
+        found = Parallel(at_once, return_as="generator", mmap_mode="c")(delayed(job)(progress and at_once == 1) for job in jobs)
+        try: return list(tqdm(found, total=len(jobs), disable=not progress or at_once == 1, leave=False))
         except BrokenProcessPool as e:
             raise ValueError(f"run_jobs: a process was stopped from outside, for want of memory perhaps; got {workers} at a time; "
                              "what was finished is kept: try again with fewer") from e
@@ -601,7 +602,7 @@ def run_rows(
     for seed in dict.fromkeys(r.seed for r in new):
         some = [r for r in new if r.seed == seed]
         loaded = load_data(some[0], work, root, progress)
-        run_jobs([partial(sv, row, work, results, root, loaded, device, progress and workers == 1) for row in some], workers, progress)
+        run_jobs([partial(sv, row, work, results, root, loaded, device) for row in some], workers, progress)
     return read_records(results, record_path(results, rows[0]).parent.name.removeprefix("sv-"), [r.seed for r in rows])
 
 

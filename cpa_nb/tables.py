@@ -31,7 +31,7 @@ from .data.label_bank import simulate_features
 from .data.official import development_split, read_official
 from .data.sv import ArraySource, SVSet, read_precog
 from .evaluation import encode_videos, fit_validated, pair_distances
-from .experiments import (SVConfig, SVTable, environment, identity, load_data, lr_path, mean_draws, on_test, other_data, published,
+from .experiments import (SVConfig, SVTable, environment, identity, load_data, lr_path, mean_draws, on_test, one_thread, other_data, published,
                                    recorded_form, run_jobs, sv_table, without_root)
 from .methods import k_name, methods, pixels_only, steps_printed, steps_recommended
 from .model import System
@@ -212,7 +212,7 @@ def tune_lr(
         loop = TrainConfig(steps=bench.steps, steps_per_epoch=max(1, bench.steps//2), lr=lr)
         folder, systems = Path(work)/"lr"/f"{bench.data}-{method}-{lr:g}", [methods[method](data, 0) for data in draws]
         each = [_validated(s, data, loop, folder/str(n), progress) for n,(s, data) in enumerate(zip(systems, draws, strict=True))]
-        by_draw = found.get("draws", {k: [v] for k,v in found["tried"].items()}) | {f"{lr:g}": each}
+        by_draw = found.get("draws", {}) | {f"{lr:g}": each}
         by_draw = {k: by_draw[k] for k in sorted(by_draw, key=float)}
         tried = {k: round(float(np.mean(v)), 4) for k,v in by_draw.items()}
         found = dict(data=bench.data, method=method, steps=bench.steps, tried=tried, draws=by_draw, chosen=float(max(tried, key=lambda k: tried[k])),
@@ -252,7 +252,7 @@ def lr_rows(
     found = {n: read_lr(bench, n, results) for n in names}
     lacking = [n for n,f in found.items() if _untried(f) is not None]
     draws = development[bench.data](SVConfig(data=bench.data), work, root, progress) if lacking else ()
-    jobs = [partial(tune_lr, bench, n, draws, work, results, progress and workers == 1) for n in lacking]
+    jobs = [partial(tune_lr, bench, n, draws, work, results) for n in lacking]
     found |= dict(zip(lacking, run_jobs(jobs, workers, progress), strict=True))
     values = sorted({k for f in found.values() for k in f["tried"]}, key=float)
     return pd.DataFrame([dict(method=n, **{k: 100*f["tried"].get(k, np.nan) for k in values}, chosen=f["chosen"]) for n,f in found.items()])
@@ -270,13 +270,13 @@ def _peak()->float:
     "Most memory that this process had so far, MB."
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss/(2**20 if sys.platform == "darwin" else 2**10) # macOS counts bytes, Linux KiB
 
+@one_thread()
 def cost(
     method:str, # a name in `methods`
     data:SVSet, # see `few_videos`
     repeats:int=9, # of the timed pair; the median counts
 )->dict[str,float]: # parameters, pair_ms, step_ms, step_mb
     "What one pair and one step of training cost; the growth of memory means something in a fresh process alone."
-    torch.set_num_threads(1)
     system = methods[method](data, 0)
     ids, pair = data.splits["train"].id.tolist()[:2], pd.DataFrame([dict(a=data.splits["train"].id[0], b=data.splits["train"].id[1])])
     def one()->float:
