@@ -16,10 +16,9 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -341,15 +340,17 @@ def calibrate(
 def _tables(which:str, data:str, task:str, select:str)->dict[str,Any]:
     "What is to be printed: heading and table."
     from cpa_nb.experiments import sv_tables
-    from cpa_nb.tables import benches, paper_rows, paper_table
+    from cpa_nb.tables import against, benches, paper_rows, paper_table
+    from cpa_nb.tables import table1 as rows
     if which in sv_tables and (data or select != "last"):
         raise ValueError(f"table: need a number for --data and --select; got {which!r}, which has its own data; leave them out")
     if which in sv_tables: return {"": sv_tables[which]}
-    if which not in [*map(str, paper_rows)]:
-        raise ValueError(f"table: need one of {', '.join([*map(str, paper_rows), *sv_tables, 'lr', 'cost'])}; got {which!r}")
+    if which not in paper_rows: raise ValueError(f"table: need one of {', '.join([*paper_rows, *sv_tables, *_beside_tables])}; got {which!r}")
     if task != "sv": raise ValueError(f"table: need --task sv, sequence verification; got {task!r}")
     if select not in ("last", "best"): raise ValueError(f"table: need --select last or best; got {select!r}")
-    return {f"Table {which}, {benches[b].says}; difference: to CPA, recommended": paper_table(int(which), b, select) for b in _wanted_data(data)}
+    label = next(r.label for r in rows if r.method == against[which])
+    return {f"{f'Table {which}' if which.isdigit() else which.capitalize()}, {benches[b].says}; difference: to {label}": paper_table(which, b, select)
+            for b in _wanted_data(data)}
 
 def _wanted_data(data:str)->list[str]:
     "The data sets that were named, if they are here; or all that are."
@@ -381,22 +382,75 @@ def _announce(new:list[str], results:Path)->None:
     if new: print(f"{len(new)} rows have no record in {results} and are trained first, minutes to hours (Ctrl-C stops, the same command goes on): "
                   f"{', '.join(new)}", file=sys.stderr)
 
-def _beside(which:str, data:str, names:list[str]|None, work:Path, results:Path, root:Path|None, workers:int, quiet:bool, as_json:bool,
-            **not_taken:Any)->None:
-    "Learning rates and costs of the methods of Tables 1 and 3; readings and numbers of steps share those of their configuration."
-    from cpa_nb.methods import family, methods
-    from cpa_nb.tables import benches, cost_rows, lr_rows, paper_table
-    _refuse(which, not_taken)
-    if unknown := [n for n in names or () if n not in methods]:
-        raise ValueError(f"table: need --methods of {', '.join(methods)}; got {unknown[0]!r}")
-    shown = {}
-    for b in _wanted_data(data):
-        wanted = names or [*paper_table(1, b).methods, *paper_table(3, b).methods]
-        tables = dict.fromkeys(map(family, wanted) if which == "lr" else wanted)
-        rows = partial(lr_rows, workers=workers) if which == "lr" else cost_rows # costs are measured one at a time
-        shown[b] = rows(benches[b], tables, work, results, root, not quiet)
-        if not as_json: print(f"{benches[b].says}\n{_said(shown[b])}", flush=True)
-    if as_json: _say({b: t.to_dict("records") for b,t in shown.items()}, "", True)
+class _Run(NamedTuple):
+    "What every table needs to know of a call."
+    names:list[str]|None # methods
+    work:Path # rendered worlds and training states
+    results:Path # records
+    root:Path|None # CPA_DATA
+    workers:int # at once
+    progress:bool # bars
+
+def _wanted_methods(b:str, names:list[str]|None)->list[str]:
+    "The methods that were named; or those of Tables 1 and 3: readings and numbers of steps share the rate and the cost of their configuration."
+    from cpa_nb.methods import methods
+    from cpa_nb.tables import paper_table
+    if unknown := [n for n in names or () if n not in methods]: raise ValueError(f"table: need --methods of {', '.join(methods)}; got {unknown[0]!r}")
+    return names or [*paper_table("1", b).methods, *paper_table("3", b).methods]
+
+def _lr(b:str, run:_Run)->dict[str,Any]:
+    "Learning rates that were tried."
+    from cpa_nb.methods import family
+    from cpa_nb.tables import benches, lr_rows
+    names = dict.fromkeys(map(family, _wanted_methods(b, run.names)))
+    return {"": lr_rows(benches[b], names, run.work, run.results, run.root, run.progress, run.workers)}
+
+def _cost(b:str, run:_Run)->dict[str,Any]:
+    "What methods cost, measured one at a time."
+    from cpa_nb.tables import benches, cost_rows
+    return {"": cost_rows(benches[b], dict.fromkeys(_wanted_methods(b, run.names)), run.work, run.results, run.root, run.progress)}
+
+def _errors(b:str, run:_Run)->dict[str,Any]:
+    "Which pairs the methods of Table 1 get wrong."
+    from cpa_nb.errors import error_tables
+    from cpa_nb.tables import benches
+    return error_tables(benches[b], run.work, run.results, run.root, run.progress)
+
+def _variants(b:str, run:_Run)->dict[str,Any]:
+    "Other distances on the features of the recommended configuration."
+    from cpa_nb.tables import benches
+    from cpa_nb.variant_rows import run_variants, variant_table
+    held, *tests = run_variants(benches[b], run.work, run.results, run.root, run.progress, run.workers)
+    return {"development data": variant_table([held]), "test data": variant_table(tests)}
+
+def _filled(which:str, heading:str, wanted:Any, call:_Run, seeds:list[int]|None, device:str)->dict[str,Any]:
+    "A table whose rows are read or trained, and what is asked of it besides, by heading."
+    from cpa_nb.experiments import missing_rows, run_rows
+    from cpa_nb.tables import asides
+    _announce([f"{r.method} {r.seed}" for r in missing_rows(wanted, call.names, seeds, call.results)], call.results)
+    records = run_rows(wanted, call.names, seeds, call.work, call.results, call.root, device, call.progress, call.workers)
+    return {heading: wanted.show(records)} | {f"{heading.split(';')[0]}: {title}": show(records) for title,show in asides.get(which, {}).items()}
+
+def _plain_tables(tables:dict[str,Any])->Any:
+    "Rows by title, or the rows of the only table, which has none."
+    rows = {title: t.to_dict("records") for title,t in tables.items()}
+    return rows.get("", rows)
+
+_beside_tables = dict(lr=_lr, cost=_cost, errors=_errors, variants=_variants)
+
+def _beside(which:str, data:str, run:_Run, as_json:bool, not_taken:dict[str,Any])->None:
+    "Tables that stand beside the paper's."
+    from cpa_nb.tables import benches, of_vectors
+    seen = which in ("errors", "variants")
+    _refuse(which, not_taken | (dict(methods=run.names) if seen else {}))
+    names = [n for n in _wanted_data(data) if data or not seen or benches[n].data in of_vectors]
+    if seen and (other := [n for n in names if benches[n].data not in of_vectors]):
+        raise ValueError(f"table: need --data of {', '.join(n for n,b in benches.items() if b.data in of_vectors)} for {which}; got {other[0]!r}")
+    shown:dict[str,dict[str,Any]] = {}
+    for b in names:
+        shown[b] = _beside_tables[which](b, run)
+        if not as_json: print("\n".join([benches[b].says, *(x for title,rows in shown[b].items() for x in (title, _said(rows)) if x)]), flush=True)
+    if as_json: _say({b: _plain_tables(tables) for b,tables in shown.items()}, "", True)
 
 def _said(rows:Any)->str:
     "A table as text: one decimal, a dash where there is nothing, and a word where a row was not run."
@@ -404,15 +458,16 @@ def _said(rows:Any)->str:
     return rows.to_string(index=False, na_rep="-", formatters={c: "{:g}".format for c in ("learning_rate", "chosen")}, float_format="{:.1f}".format)
 
 Which = Annotated[str, typer.Argument(help="1, 3 or 4: the paper's; rendered: small worlds; precog: real people, as skeletons; people: the same, filmed "
-                                           "(both need CPA_DATA); ladder: from the paper's configuration to the recommended one; "
+                                           "(both need CPA_DATA); ladder: from the paper's configuration to the recommended one; readings: where the paper "
+                                           "leaves a choice; variants: other distances on the same features; errors: which pairs methods get wrong; "
                                            "lr: learning rates tried for Tables 1 and 3; cost: what their methods cost.")]
 AtOnce = Annotated[int, typer.Option(help="Rows that are trained at once, a process and a thread each; they do not change the result.", callback=_at_least(1))]
 
 @app.command()
 def table(
     which:Which, # table
-    data:Annotated[str, typer.Option(help="For 1, 3, 4, lr and cost: rendered, precog, ..., comma-separated; all if left out.")]="",
-    task:Annotated[str, typer.Option(help="For 1, 3 and 4: sv, sequence verification.")]="sv",
+    data:Annotated[str, typer.Option(help="rendered, precog, ..., comma-separated; all if left out. Not for rendered, precog, people and ladder.")]="",
+    task:Annotated[str, typer.Option(help="For 1, 3, 4 and readings: sv, sequence verification.")]="sv",
     methods:Annotated[str, typer.Option(help="Rows to run, comma-separated; those of the table if left out. What has a record is printed anyway.")]="",
     seeds:Annotated[str, typer.Option(help="Comma-separated; each is a world, or a draw of people. Those of the book if left out.")]="",
     select:Annotated[str, typer.Option(help="Epoch that is tested: last; or best, chosen on the test pairs, to see how much that flatters.")]="last",
@@ -426,17 +481,15 @@ def table(
 
     Example: cpa table 1 --data precog --methods recommended,bag --seeds 1
     """
-    from cpa_nb.experiments import missing_rows, run_rows
     from cpa_nb.training import usable_device
-    names, numbers, root, shown = methods.split(",") if methods else None, _whole(seeds), _data_root(), {}
-    if which in ("lr", "cost"):
-        return _beside(which, data, names, work, results, root, workers, quiet, as_json,
-                       seeds=seeds, select=select != "last", device=device != "cpu", task=task != "sv")
+    call = _Run(methods.split(",") if methods else None, work, results, _data_root(), workers, not quiet)
+    if which in _beside_tables:
+        return _beside(which, data, call, as_json, dict(seeds=seeds, select=select != "last", device=device != "cpu", task=task != "sv"))
     usable_device(device)
+    numbers, shown = _whole(seeds), dict[str, Any]()
     for heading,wanted in _tables(which, data, task, select).items():
-        _announce([f"{r.method} {r.seed}" for r in missing_rows(wanted, names, numbers, results)], results)
-        shown[heading] = wanted.show(run_rows(wanted, names, numbers, work, results, root, device, not quiet, workers))
-        if not as_json: print("\n".join(filter(None, (heading, _said(shown[heading])))), flush=True)
+        shown |= (made := _filled(which, heading, wanted, call, numbers, device))
+        for title,rows in made.items() if not as_json else (): print("\n".join(filter(None, (title, _said(rows)))), flush=True)
     if as_json: _say(dict(table=next(iter(shown.values())).to_dict("records")) if "" in shown else {h: t.to_dict("records") for h,t in shown.items()}, "", True)
 
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['compared', 'EqualError', 'equal_error', 'outcomes', 'alone', 'alone_table', 'by_kind', 'by_extra_steps',
-           'side_by_side', 'keep_errors', 'read_errors']
+           'side_by_side', 'errors_path', 'keep_errors', 'read_errors', 'error_tables']
 
 # %% ../nbs/44_errors.ipynb #9535c1c5
 import json
@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from .experiments import SVConfig, environment, row_name
+from .experiments import SVConfig, environment, load_data, row_name
 from .metrics import auc
+from .tables import Bench
 from .training import write_json
 
 # %% ../nbs/44_errors.ipynb #ee9d16f5
@@ -118,6 +119,14 @@ def side_by_side(
 compared = {"CPA": ("recommended", "own"), "uniform steps": ("uniform", "own"), "DTW": ("dtw", "own"), "Drop-DTW": ("drop_dtw", "own"), "OTAM": ("otam", "own"),
             "TRN": ("trn", "own"), "CLIP+TE+MLP": ("clip", "own")} # name -> (method, distance)
 
+def errors_path(
+    results:Path, # data/results
+    data:str, # as in `SVConfig`
+    seed:int, # of the world or draw
+)->Path: # <results>/errors/<data>-s<seed>.json
+    "Where the errors of one seed lie."
+    return Path(results)/"errors"/f"{data}-s{seed}.json"
+
 def keep_errors(
     work:Path, # of the experiments, holds pairs/
     results:Path, # written to errors/; read where it is there
@@ -127,7 +136,7 @@ def keep_errors(
     steps:dict[str,list[str]]|None=None, # label -> step names, for `extra`
 )->dict[str,Any]: # methods, kinds, pairs and, where steps are given, extra: tables as lists of rows
     "What the methods of a seed get wrong alone, written down."
-    path = Path(results)/"errors"/f"{data}-s{seed}.json"
+    path = errors_path(results, data, seed)
     if path.exists(): return json.loads(path.read_text())
     table, first = side_by_side(work, data, seed, columns), next(iter(columns))
     state = alone(outcomes(table, columns), first)
@@ -148,4 +157,19 @@ def read_errors(
     paths = sorted((Path(results)/"errors").glob(f"{data}-s*.json"))
     if not paths: raise ValueError(f"read_errors: need errors of {data} in {results}/errors; got none; `keep_errors` writes them after the rows were run")
     found = [json.loads(p.read_text()) for p in paths]
-    return pd.concat([pd.DataFrame(f[part]).assign(seed=f["seed"]) for f in found], ignore_index=True)
+    return pd.concat([pd.DataFrame(f.get(part, [])).assign(seed=f["seed"]) for f in found], ignore_index=True)
+
+def error_tables(
+    bench:Bench, # its data and seeds
+    work:Path, # of the experiments, holds pairs/ of the rows that were run there
+    results:Path, # holds errors/; written where they are not
+    root:Path|None=None, # CPA_DATA
+    progress:bool=True, # bars
+)->dict[str,pd.DataFrame]: # "methods", "kinds" and, where steps have names, "extra": means over seeds
+    "What the methods of a data set get wrong, and which of them alone."
+    for seed in bench.seeds:
+        if errors_path(results, bench.data, seed).exists(): continue
+        side_by_side(work, bench.data, seed, compared) # says what is missing before anything is read
+        keep_errors(work, results, bench.data, seed, steps=load_data(SVConfig(data=bench.data, seed=seed), work, root, progress).label_bank)
+    parts = {part: (read_errors(results, bench.data, part), by) for part,by in (("methods", "method"), ("kinds", "kind"), ("extra", "extra"))}
+    return {part: t.drop(columns="seed").groupby(by, sort=False).mean().reset_index() for part,(t, by) in parts.items() if by in t}
