@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numba import njit
 from torch import Tensor
 
+from .alignment import _backward, _forward
 from .fast import mine_steps_batch
 from .step_mining import mean_score
 
@@ -195,11 +197,47 @@ def _backward_table(
         table.append(E_bk)
     return torch.stack(table[::-1], 1)
 
+@njit(cache=True, nogil=True)
+def _forward_many(
+    L_btk:np.ndarray, # log W (B,T,K)
+    len_b:np.ndarray, # frames that are there (B,)
+    D_btk:np.ndarray, # (B,T,K) filled
+)->None: # fills the last
+    "`_forward_table` through the kernel of chapter 03."
+    for b in range(len(L_btk)):
+        n = len_b[b]
+        D_btk[b,:n] = _forward(L_btk[b,:n], np.cumsum(L_btk[b,:n,0]))
+        D_btk[b,n:] = D_btk[b,n-1]
+
+@njit(cache=True, nogil=True)
+def _backward_many(
+    L_btk:np.ndarray, # log W (B,T,K)
+    len_b:np.ndarray, # frames that are there (B,)
+    E_btk:np.ndarray, # (B,T,K) filled
+)->None: # fills the last
+    "`_backward_table` through the kernel of chapter 03."
+    for b in range(len(L_btk)):
+        n = len_b[b]
+        E_btk[b,:n] = _backward(L_btk[b,:n])
+        E_btk[b,n:] = E_btk[b,n-1]
+
+def _filled(
+    kernel:Callable, # `_forward_many` or `_backward_many`
+    in_torch:Callable, # the same, for other devices
+    L_btk:Tensor, # log W (B,T,K), float64
+    alive_bt:Tensor, # (B,T) False at padding
+)->Tensor: # (B,T,K)
+    "A table through the kernel where the numbers are in the processor's memory."
+    if L_btk.device.type != "cpu": return in_torch(L_btk, alive_bt)
+    table = torch.empty(L_btk.shape, dtype=L_btk.dtype)
+    kernel(L_btk.detach().contiguous().numpy(), alive_bt.sum(1).numpy(), table.numpy())
+    return table
+
 class _AlignLogProb(torch.autograd.Function):
     "log P with its posterior as gradient; an impossible alignment has gradient 0."
     @staticmethod
     def forward(ctx, L_btk, alive_bt):
-        D_btk = _forward_table(L_btk, alive_bt)
+        D_btk = _filled(_forward_many, _forward_table, L_btk, alive_bt)
         ctx.save_for_backward(L_btk, alive_bt, D_btk)
         return D_btk[:, -1, -1].clone()
     @staticmethod
@@ -207,7 +245,7 @@ class _AlignLogProb(torch.autograd.Function):
     def backward(ctx, grad_b):
         L_btk, alive_bt, D_btk = ctx.saved_tensors
         total_b11 = D_btk[:, -1:, -1:]
-        G_btk = (D_btk + _backward_table(L_btk, alive_bt) - total_b11).exp()
+        G_btk = (D_btk + _filled(_backward_many, _backward_table, L_btk, alive_bt) - total_b11).exp()
         return torch.where(alive_bt[..., None] & (total_b11 > -torch.inf), grad_b[:, None, None]*G_btk, 0.), None
 
 # %% ../nbs/08_differentiable.ipynb #1a0c3002
@@ -274,9 +312,9 @@ def frame_surprise_torch(
 )->Tensor: # (B,T) float64, nats; 0 at padding, inf where no alignment is possible; no gradient (ours)
     "Expected cost of each frame under the posterior of start `ctc`."
     L_btk, alive_bt = _checked("frame_surprise_torch", logW_btk.detach(), lengths)
-    D_btk = _forward_table(L_btk, alive_bt)
+    D_btk = _filled(_forward_many, _forward_table, L_btk, alive_bt)
     total_b11 = D_btk[:, -1:, -1:]
-    G_btk = (D_btk + _backward_table(L_btk, alive_bt) - total_b11).exp()
+    G_btk = (D_btk + _filled(_backward_many, _backward_table, L_btk, alive_bt) - total_b11).exp()
     c_bt = torch.where(G_btk > 0, -G_btk*L_btk, 0.).sum(-1)
     return torch.where(alive_bt, torch.where(total_b11[..., 0] > -torch.inf, c_bt, torch.inf), 0.)
 

@@ -128,21 +128,75 @@ def _check_batch(
         raise ValueError(f"{name}: need costs (B,T,U), none empty; got shape {tuple(C_btu.shape)}; stack pairs in the first axis")
     if not bool(torch.isfinite(C_btu).all()): raise ValueError(f"{name}: costs must be finite; got NaN or infinity; forbid cells by a large cost")
 
+@njit(cache=True, nogil=True)
+def _otam_shares(
+    G:np.ndarray, # table of `_otam_table`, (T,U+2)
+    lam:float, # softness
+    keep:float, # share of the sum so far that counts in the first row
+)->np.ndarray: # (T,U) derivative of G[T-1,U+1] by each cost
+    "The recursion of OTAM from its end: a way to a cell gets what it weighs there, equal ones the same."
+    T, U = G.shape[0], G.shape[1]-2
+    S = np.zeros((T, U+2))
+    S[T-1,U+1] = 1.
+    for l in range(T-1, 0, -1):
+        for m in range(U+1, 0, -1):
+            go, stay, wait = G[l-1,m-1], G[l,m-1], G[l-1,m] if m==1 or m==U+1 else np.inf
+            low = min(go, stay, wait)
+            if lam>0.: go, stay, wait = np.exp((low - go)/lam), np.exp((low - stay)/lam), np.exp((low - wait)/lam)
+            else: go, stay, wait = 1.*(go==low), 1.*(stay==low), 1.*(wait==low)
+            part = S[l,m]/(go + stay + wait)
+            S[l-1,m-1] += part*go
+            S[l,m-1] += part*stay
+            S[l-1,m] += part*wait
+    for m in range(U+1, 0, -1): S[0,m-1] += keep*S[0,m]
+    return S[:,1:U+1]
+
+@njit(cache=True, nogil=True)
+def _otam_many(
+    C_btu:np.ndarray, # costs (B,T,U)
+    G_btm:np.ndarray, # (B,T,U+2) filled: tables
+    lam:float, # softness
+    keep:float, # share of the sum so far that counts in the first row
+)->None: # fills the second
+    "OTAM of some pairs."
+    for b in range(len(C_btu)): G_btm[b] = _otam_table(C_btu[b], lam, keep)
+
+@njit(cache=True, nogil=True)
+def _otam_shares_many(
+    G_btm:np.ndarray, # tables (B,T,U+2)
+    S_btu:np.ndarray, # (B,T,U) filled: derivatives
+    lam:float, # softness
+    keep:float, # share of the sum so far that counts in the first row
+)->None: # fills the second
+    "Derivatives of some pairs."
+    for b in range(len(G_btm)): S_btu[b] = _otam_shares(G_btm[b], lam, keep)
+
+class _Otam(torch.autograd.Function):
+    "The value of OTAM; its gradient is the share of the chains that visit a cell."
+    @staticmethod
+    def forward(ctx, C_btu, lam, keep):
+        B, T, U = C_btu.shape
+        G_btm = np.empty((B, T, U+2))
+        _spread(_otam_many, (np.ascontiguousarray(_array(C_btu), np.float64), G_btm), (lam, keep))
+        ctx.table, ctx.how = G_btm, (lam, keep)
+        return torch.from_numpy(G_btm[:,-1,-1].copy()).to(C_btu)
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, grad_b):
+        B, T, M = ctx.table.shape
+        S_btu = np.empty((B, T, M-2))
+        _spread(_otam_shares_many, (ctx.table, S_btu), ctx.how)
+        return grad_b[:,None,None]*torch.from_numpy(S_btu).to(grad_b), None, None
+
 def otam_torch(
     C_btu:torch.Tensor, # costs (B,T,U)
     lam:float=.1, # softness >= 0
     first_row:Callable=hard_row, # `hard_row` or `relaxed_row`
 )->torch.Tensor: # (B,) as `otam` gives one by one, with gradient
-    "OTAM of many pairs: column by column, all rows of a column at once."
+    "OTAM of many pairs, on the processor wherever the costs live."
     _check_batch(C_btu, "otam_torch")
-    least, keep, zero_b = partial(soft_min_torch, gamma=lam), first_row(lam), C_btu.new_zeros(len(C_btu))
-    column = [C_btu[:,0,0]]
-    for l in range(1, C_btu.shape[1]): column.append(C_btu[:,l,0] + least(torch.stack([zero_b, column[-1], zero_b], -1)))
-    G_bt = torch.stack(column, 1)
-    for m in range(1, C_btu.shape[2]):
-        rest_bt = C_btu[:,1:,m] + least(torch.stack([G_bt[:,:-1], G_bt[:,1:]], -1))
-        G_bt = torch.cat([(C_btu[:,0,m] + keep*G_bt[:,0])[:,None], rest_bt], 1)
-    return least(torch.cat([keep*G_bt[:,:1], G_bt[:,:-1], G_bt[:,1:]], 1)) # the last column, all at once
+    _check_gamma(lam, "otam_torch")
+    return _Otam.apply(C_btu, float(lam), float(first_row(lam)))
 
 # %% ../nbs/07_soft_elastic.ipynb #20cb5d04
 def otam_distance(

@@ -370,7 +370,7 @@ def fit(
     "Train, or go on where a former call was stopped; the model is left in its last state, in evaluation mode."
     folder = Path(folder)
     model.to(usable_device(device))
-    opt = torch.optim.AdamW(paces(model), lr=cfg.lr, weight_decay=cfg.weight_decay)
+    opt = torch.optim.AdamW(paces(model), lr=cfg.lr, weight_decay=cfg.weight_decay, fused=True)
     run = dict(train=asdict(cfg), model=json.loads(json.dumps(about or {})), data=batch_digest(batch_at(0)), device=str(device),
                threads=torch.get_num_threads(), torch=torch.__version__)
     rows = _resume(folder, model, opt, run)

@@ -91,7 +91,7 @@ class TAPSuDistance(nn.Module):
         super().__init__()
         if channels<1: raise ValueError(f"TAPSuDistance: need at least one channel; got {channels}; 64 is the public code's")
         first, second, last = nn.Conv2d(2, channels, 5, padding=2), nn.Conv2d(channels, channels, 5, padding=2), nn.Conv2d(channels, 1, 3, padding=1)
-        self.net = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), last)
+        self.net = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), last).to(memory_format=torch.channels_last)
 
     def alignment(self,
         D_btu:Tensor, # Euclidean distances of all frames (B,T,U)
@@ -99,7 +99,7 @@ class TAPSuDistance(nn.Module):
         "How much every two frames count."
         i, j = (torch.arange(1, n+1, device=D_btu.device, dtype=D_btu.dtype)/n for n in D_btu.shape[1:])
         P_btu = (i[:,None] - j).abs().expand_as(D_btu)
-        return (-self.net(torch.stack([D_btu, P_btu], 1)).squeeze(1) - D_btu).softmax(2)/D_btu.shape[1]
+        return (-self.net(torch.stack([D_btu, P_btu], 3).permute(0, 3, 1, 2)).squeeze(1) - D_btu).softmax(2)/D_btu.shape[1]
 
     def forward(self,
         F1_btd:Tensor, # (B,T,d)
