@@ -10,7 +10,6 @@ __all__ = ['soft_min', 'prob_min', 'soft_min_torch', 'prob_min_torch', 'hard_row
 
 # %% ../nbs/07_soft_elastic.ipynb #ec5f35b7
 from collections.abc import Callable
-from functools import partial
 import numpy as np
 import torch
 from numba import njit
