@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['trunk_world', 'published', 'other_data', 'without_root', 'sv_rows', 'ladder_rows', 'sv_tables', 'keep_memory',
-           'SVConfig', 'skeletons', 'filmed', 'named_steps', 'rendered', 'pretrained', 'recorded_form', 'recordings',
-           'load_data', 'environment', 'record_path', 'row_name', 'other_choices', 'read_record', 'reads_frames',
-           'mined_steps', 'mining_gain', 'identity', 'PrintedDistance', 'own_distances', 'frame_index', 'settle_index',
-           'on_test', 'train_row', 'measure_row', 'sv', 'read_records', 'world_draws', 'mean_draws', 'sv_table',
-           'kind_table', 'ladder_table', 'SVTable', 'gain_rows', 'mining_rows', 'lr_path', 'chosen_lr', 'table_rows',
-           'missing_rows', 'one_thread', 'environment_of_workers', 'run_jobs', 'run_rows', 'validation_rows']
+           'SVConfig', 'skeletons', 'filmed', 'named_steps', 'rendered', 'one_thread', 'pretrained', 'recorded_form',
+           'recordings', 'load_data', 'environment', 'record_path', 'row_name', 'other_choices', 'read_record',
+           'reads_frames', 'mined_steps', 'mining_gain', 'identity', 'PrintedDistance', 'own_distances', 'frame_index',
+           'settle_index', 'on_test', 'train_row', 'measure_row', 'sv', 'read_records', 'world_draws', 'mean_draws',
+           'sv_table', 'kind_table', 'ladder_table', 'SVTable', 'gain_rows', 'mining_rows', 'lr_path', 'chosen_lr',
+           'table_rows', 'missing_rows', 'environment_of_workers', 'run_jobs', 'run_rows', 'validation_rows']
 
 # %% ../nbs/40_experiments.ipynb #4ba5c484
 import hashlib
@@ -101,6 +101,15 @@ def rendered(
     "A rendered world, made if it is not there."
     return render_world(Path(work)/f"{name}-s{seed}", name, seed, workers=2, progress=progress)
 
+@contextmanager
+def one_thread():
+    "Torch with one thread, whose sums do not depend on the number of cores; as before afterwards."
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try: yield
+    finally: torch.set_num_threads(before)
+
+@one_thread()
 def pretrained(
     cfg:SVConfig, # its seed draws the world
     folder:Path, # beside which worlds, the pretrained network and features are kept
@@ -550,14 +559,6 @@ def missing_rows(
     return [r for r,p in rows if not p.exists()]
 
 # %% ../nbs/40_experiments.ipynb #266832dd
-@contextmanager
-def one_thread():
-    "Torch with one thread, whose sums do not depend on the number of cores; as before afterwards."
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try: yield
-    finally: torch.set_num_threads(before)
-
 keep_memory = dict(MALLOC_MMAP_THRESHOLD_=str(2**32), MALLOC_TRIM_THRESHOLD_=str(2**33)) # glibc: what a step of training gives back, the next one gets
 
 @contextmanager
