@@ -420,14 +420,17 @@ def _variants(b:str, run:_Run)->dict[str,Any]:
     "Other distances on the features of the recommended configuration."
     from cpa_nb.tables import benches
     from cpa_nb.variant_rows import run_variants, variant_table
-    held, *tests = run_variants(benches[b], run.work, run.results, run.root, run.progress, run.workers)
-    return {"development data": variant_table([held]), "test data": variant_table(tests)}
+    held, tests = run_variants(benches[b], run.work, run.results, run.root, run.progress, run.workers)
+    return {"development data": variant_table(held), "test data": variant_table(tests)}
 
 def _filled(which:str, heading:str, wanted:Any, call:_Run, seeds:list[int]|None, device:str)->dict[str,Any]:
     "A table whose rows are read or trained, and what is asked of it besides, by heading."
-    from cpa_nb.experiments import missing_rows, run_rows
+    from cpa_nb.experiments import SVConfig, missing_rows, run_rows, unsearched
     from cpa_nb.tables import asides
-    _announce([f"{r.method} {r.seed}" for r in missing_rows(wanted, call.names, seeds, call.results)], call.results)
+    new = missing_rows(wanted, call.names, seeds, call.results)
+    _announce([f"{r.method} {r.seed}" for r in new], call.results)
+    if some := unsearched(wanted, call.results, [r.method for r in new]):
+        print(f"no learning rate was chosen for {', '.join(some)}: {SVConfig.lr:g} is taken; cpa table lr finds better ones first", file=sys.stderr)
     records = run_rows(wanted, call.names, seeds, call.work, call.results, call.root, device, call.progress, call.workers)
     return {heading: wanted.show(records)} | {f"{heading.split(';')[0]}: {title}": show(records) for title,show in asides.get(which, {}).items()}
 
@@ -457,7 +460,7 @@ def _said(rows:Any)->str:
     rows = rows.assign(seeds=rows.seeds.map(lambda n: n or "not run")) if "seeds" in rows else rows
     return rows.to_string(index=False, na_rep="-", formatters={c: "{:g}".format for c in ("learning_rate", "chosen")}, float_format="{:.1f}".format)
 
-Which = Annotated[str, typer.Argument(help="1, 3 or 4: the paper's; rendered: small worlds; precog: real people, as skeletons; people: the same, filmed "
+Which = Annotated[str, typer.Argument(help="1, 3 or 4: the paper's; pixels: rendered worlds; precog: real people, as skeletons; people: the same, filmed "
                                            "(both need CPA_DATA); ladder: from the paper's configuration to the recommended one; readings: where the paper "
                                            "leaves a choice; variants: other distances on the same features; errors: which pairs methods get wrong; "
                                            "lr: learning rates tried for Tables 1 and 3; cost: what their methods cost.")]
@@ -466,7 +469,7 @@ AtOnce = Annotated[int, typer.Option(help="Rows that are trained at once, a proc
 @app.command()
 def table(
     which:Which, # table
-    data:Annotated[str, typer.Option(help="rendered, precog, ..., comma-separated; all if left out. Not for rendered, precog, people and ladder.")]="",
+    data:Annotated[str, typer.Option(help="rendered, precog, ..., comma-separated; all if left out. Not for pixels, precog, people and ladder.")]="",
     task:Annotated[str, typer.Option(help="For 1, 3, 4 and readings: sv, sequence verification.")]="sv",
     methods:Annotated[str, typer.Option(help="Rows to run, comma-separated; those of the table if left out. What has a record is printed anyway.")]="",
     seeds:Annotated[str, typer.Option(help="Comma-separated; each is a world, or a draw of people. Those of the book if left out.")]="",

@@ -9,7 +9,8 @@ __all__ = ['trunk_world', 'published', 'other_data', 'without_root', 'sv_rows', 
            'reads_frames', 'mined_steps', 'mining_gain', 'identity', 'PrintedDistance', 'own_distances', 'frame_index',
            'settle_index', 'on_test', 'train_row', 'measure_row', 'sv', 'read_records', 'world_draws', 'mean_draws',
            'sv_table', 'kind_table', 'ladder_table', 'SVTable', 'gain_rows', 'mining_rows', 'lr_path', 'chosen_lr',
-           'table_rows', 'missing_rows', 'environment_of_workers', 'run_jobs', 'run_rows', 'validation_rows']
+           'unsearched', 'table_rows', 'missing_rows', 'environment_of_workers', 'run_jobs', 'run_rows',
+           'validation_rows']
 
 # %% ../nbs/40_experiments.ipynb #4ba5c484
 import hashlib
@@ -18,6 +19,7 @@ import os
 import platform
 import subprocess
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -451,7 +453,7 @@ sv_rows = (("CPA, recommended", "recommended", "own"), ("CPA, recommended, by Eq
            ("Drop-DTW on CPA's features", "recommended", "Drop-DTW"), ("bag of frames on CPA's features", "recommended", "bag of frames"),
            ("bag of frames", "bag", "own"), ("CPA, recommended, frames shuffled", "recommended", "shuffled"),
            ("DTW, frames shuffled", "dtw", "shuffled"), ("CPA, recommended, on features of photographs", "lite0", "own"),
-           ("the same, network tuned", "tuned", "own"),
+           ("the same, network tuned, way out at one similarity", "tuned", "own"),
            ("features of photographs, untrained", "zero-shot", "own"),
            ("features of photographs, untrained, by Eq. 10", "zero-shot", "Eq. 10"), ("DTW on features of photographs, untrained", "zero-shot", "DTW"),
            ("Drop-DTW on features of photographs, untrained", "zero-shot", "Drop-DTW"))
@@ -477,7 +479,7 @@ class SVTable(NamedTuple):
     select:str = "last" # as in `SVConfig`
     lr:float|None = None # of all rows; None: for each what validation chose
 
-sv_tables = dict(rendered=SVTable("small", (1, 2, 3), 800, lr=1e-3), precog=SVTable("precog", tuple(range(8)), 400),
+sv_tables = dict(pixels=SVTable("small", (1, 2, 3), 800, lr=1e-3), precog=SVTable("precog", tuple(range(8)), 400),
                  people=SVTable("people", (0, 1), 400, ("recommended", "paper", "uniform", "dtw", "drop_dtw", "lite0", "zero-shot")),
                  ladder=SVTable("small", (0, 4), 800, tuple(ladder), ladder_table, lr=1e-3))
 
@@ -530,6 +532,14 @@ def chosen_lr(
                          f"cpa table lr --methods {family(method)} --data and the name of these data there, or move it away")
     return float(found["chosen"])
 
+def unsearched(
+    table:SVTable, # what is wanted
+    results:Path, # holds the learning rates that were chosen
+    methods_:Iterable[str], # to be trained
+)->list[str]: # configurations whose rate nobody chose; the usual one is taken
+    "What was never asked of the validation pairs."
+    return [] if table.lr else sorted({m for m in map(family, methods_) if m not in untrained and not lr_path(results, table.data, m).exists()})
+
 def table_rows(
     table:SVTable, # what is wanted
     results:Path, # holds the learning rates that were chosen
@@ -579,7 +589,8 @@ def run_jobs(
     "Run independent jobs; neither the number of processes nor that of cores changes what they find."
     jobs = list(jobs)
     at_once = min(workers, len(jobs)) or 1
-    with one_thread(), environment_of_workers(), parallel_config("loky", inner_max_num_threads=1):
+    with one_thread(), environment_of_workers(), parallel_config("loky", inner_max_num_threads=1), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A worker stopped", UserWarning) # joblib starts one anew whose memory has grown
         found = Parallel(at_once, return_as="generator", mmap_mode="c")(delayed(job)(progress and at_once == 1) for job in jobs)
         try: return list(tqdm(found, total=len(jobs), disable=not progress or at_once == 1, leave=False))
         except BrokenProcessPool as e:

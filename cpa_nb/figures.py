@@ -473,6 +473,7 @@ class Aligned(NamedTuple):
     W_tk:np.ndarray # probability (T,K); rows sum to less than one where a frame shows none of the steps
     path_t:np.ndarray # most probable alignment (T,)
     on_path:float # mean probability on it, 0..1
+    broken_t:np.ndarray # frames at which it breaks (T,) bool: their step is less probable than one in ten
     distance:float # of the verdict
     same:bool # of one procedure
     kind:str # of the difference
@@ -491,27 +492,28 @@ def aligned(
 )->Aligned: # with its path (paper, Eq. 6)
     "The best path and how probable its cells are."
     path_t = align_path(W_tk).steps
-    return Aligned(W_tk, path_t, float(W_tk[np.arange(len(path_t)), path_t].mean()), distance, same, kind)
+    on_t = W_tk[np.arange(len(path_t)), path_t]
+    return Aligned(W_tk, path_t, float(on_t.mean()), on_t < .1, distance, same, kind)
 
 def alignments(
     pairs:list[Aligned], # in any order
 )->Alignments: # sorted, with the finding
     "Compare the paths of the two kinds of pairs."
     ranked = sorted(pairs, key=lambda p: (not p.same, p.distance))
-    yes, no = ([p.on_path for p in ranked if p.same is s] for s in (True, False))
-    if not yes or not no: return Alignments(ranked, f"Mean probability on the path: {np.mean(yes or no):.2f}")
-    surer, numbers = np.mean(yes) > np.mean(no), f"mean probability {np.mean(yes):.2f} against {np.mean(no):.2f}"
-    return Alignments(ranked, f"Same procedure: {'a surer path' if surer else 'no surer a path'}, {numbers}")
+    yes, no = ([p.broken_t for p in ranked if p.same is s] for s in (True, False))
+    if not yes or not no: return Alignments(ranked, f"The path breaks at {np.mean(yes or no):.0%} of the frames")
+    return Alignments(ranked, f"The path breaks at {np.mean(yes):.0%} of the frames of same pairs, at {np.mean(no):.0%} of different ones")
 
 def draw_alignments(
     parts:Alignments, # computed
 )->Figure: # 6 inches wide
     "Figure 6."
-    n = len(parts.pairs)
+    n, red = len(parts.pairs), step_colors(7)[6]
     fig, axes = _panels(parts.finding, parts.note, 1, n, 2.7)
     for p,ax in zip(parts.pairs, axes[0], strict=True):
         draw_matrix(p.W_tk, ax, label="", vmax=1., xlabel="step", ylabel="frame" if ax is axes[0, 0] else "").set_aspect("auto")
         draw_path(p.path_t, ax, min(14., (55/len(p.path_t))**2))
+        for t in np.flatnonzero(p.broken_t): ax.axhspan(t - .5, t + .5, color=red, alpha=.35, lw=0)
         if ax is not axes[0, 0]: ax.set_yticks([])
         ax.set_title(f"{'same' if p.same else p.kind or 'different'}\nd = {p.distance:.0f}", fontsize=8.5)
     return fig
@@ -647,7 +649,7 @@ def figure6(
     parts = alignments([aligned(w.exp().double().cpu().numpy(), d, bool(same), kind) for w,d,same,kind in facts])
     n = int(some.same.sum())
     how = "as named" if pairs is not None else f"quartiles of the distance among {n} same and {len(some) - n} different pairs drawn by seed {seed}"
-    return parts._replace(note=f"{m.data.name}: {how}; above each: kind and distance; a pale row: the frame shows none of the steps")
+    return parts._replace(note=f"{m.data.name}: {how}; above each: kind and distance; red: frames at which the path breaks, their step is less probable than one in ten")
 
 # %% ../nbs/48_figures.ipynb #c826208c
 def mapped_videos(

@@ -7,6 +7,8 @@ __all__ = ['set_style', 'step_colors', 'draw_matrix', 'draw_numbers', 'draw_bloc
            'draw_filmstrip', 'draw_links', 'draw_roc', 'draw_points', 'draw_bars']
 
 # %% ../nbs/00_plotting.ipynb #c30125a7
+from collections.abc import Collection
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -242,16 +244,19 @@ def draw_bars(
     error_low:str="low", # column with the lower end of the interval
     error_high:str="high", # column with the upper end of the interval
     by:str="method", # column that names the bar
+    start:float=0., # where bars begin: what guessing would get, say
+    marked:Collection[str]=(), # names of bars to be seen first
 )->Axes: # the axes
     "Horizontal bars with intervals, first row on top."
     ax = _axes(ax, (6, .6 + .26*len(table_df)))
     x, low, high = (table_df[column].to_numpy(dtype=float) for column in (value, error_low, error_high))
     y = np.arange(len(table_df))
-    ax.barh(y, x, height=.7, color=_similarity(.42), ec="none")
+    shade = [_similarity(.75 if name in marked else .42) for name in table_df[by].astype(str)]
+    ax.barh(y, x - start, left=start, height=.7, color=shade, ec="none")
     ax.errorbar(x, y, xerr=np.stack([x - low, high - x]), fmt="none", ecolor=_ink, elinewidth=1.2, capsize=2.5)
-    for row in y: ax.annotate(f"{x[row]:.3g}", (high[row], row), xytext=(5, 0), textcoords="offset points", va="center_baseline", fontsize=8)
+    for row in y: ax.annotate(f"{x[row]:#.3g}", (high[row], row), xytext=(5, 0), textcoords="offset points", va="center_baseline", fontsize=8)
     ax.set_yticks(y, table_df[by].astype(str))
-    ax.set(xlabel=value, ylim=(len(table_df) - .5, -.5))
+    ax.set(xlabel=value, xlim=(start, None), ylim=(len(table_df) - .5, -.5))
     ax.tick_params(axis="y", length=0)
     sns.despine(ax=ax, left=True)
     return ax
