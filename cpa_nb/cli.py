@@ -433,7 +433,7 @@ def _filled(which:str, heading:str, wanted:Any, call:_Run, seeds:list[int]|None)
     if some := unsearched(wanted, call.results, [r.method for r in new]):
         print(f"no learning rate was chosen for {', '.join(some)}: {SVConfig.lr:g} is taken; cpa table lr finds better ones first", file=sys.stderr)
     if some := without_weights(wanted, call.root, [r.method for r in new]):
-        print(f"no weights of {', '.join(some)} in weights/ of CPA_DATA: rows that look through them start from nothing; data/README.md says which files", file=sys.stderr)
+        print(f"no weights of {', '.join(some)} in weights/ of CPA_DATA: rows that look through them start from nothing; see data/README.md", file=sys.stderr)
     records = run_rows(wanted, call.names, seeds, call.work, call.results, call.root, call.device, call.progress, call.workers)
     return {heading: wanted.show(records)} | {f"{heading.split(';')[0]}: {title}": show(records) for title,show in asides.get(which, {}).items()}
 

@@ -41,7 +41,7 @@ def rival(
     weights:tuple[float,float,float,float], # of task, step, align, contrast
     scale:float=1., # start of the contrast's learned inverse temperature
     cfg:CPAConfig=recommended, # frames of a clip and width of the features
-    network:Callable[[tuple[int,...],int,CPAConfig],Network]=network_for, # (frame shape, procedures, choices) -> untrained; CPA's, whose builder this is by default
+    network:Callable[[tuple[int,...],int,CPAConfig],Network]=network_for, # (frame shape, procedures, choices) -> untrained
 )->Builder: # (data, seed) -> untrained system
     "A system with CPA's network and another distance."
     def build(data:SVSet, seed:int)->System:
