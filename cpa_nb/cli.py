@@ -465,7 +465,7 @@ def _said(rows:Any)->str:
 
 Which = Annotated[str, typer.Argument(help="1, 3 or 4: the paper's; pixels: rendered worlds; precog: real people, as skeletons; people: the same, filmed "
                                            "(both need CPA_DATA); ladder: from the paper's configuration to the recommended one; readings: where the paper "
-                                           "leaves a choice; variants: other distances on the same features; errors: which pairs methods get wrong; "
+                                           "leaves a choice; changes: to the recommended one; variants: other distances on the same features; errors: which pairs methods get wrong; "
                                            "lr: learning rates tried for Tables 1 and 3; cost: what their methods cost.")]
 AtOnce = Annotated[int, typer.Option(help="Rows that are trained at once, a process and a thread each; they do not change the result.", callback=_at_least(1))]
 

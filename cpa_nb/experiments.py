@@ -384,11 +384,12 @@ def sv(
     T = int(system.net.n_frames)
     sizes["index"] = settle_index(Path(work)/"index"/f"{cfg.data}-s{cfg.seed}-T{T}.csv", data, T)
     data, model = through_trunk(system, data, None if cfg.steps else "test", work, progress), identity(system)
-    before = mined_steps(system, data)
+    asked = data if family(cfg.method) == cfg.method else replace(data, truth={}) # a row with another K, say, is not asked for its steps
+    before = mined_steps(system, asked)
     history = train_row(cfg, system, data, work, model | dict(data=sizes["digest"]) | weights, device, progress)
     pairs, distances = measure_row(system, data, device)
     record = dict(config=asdict(cfg), model=model, data=sizes, distances=distances, **weights,
-                  mining=dict(before=before, after=mined_steps(system, data), gain=mining_gain(system, data)),
+                  mining=dict(before=before, after=mined_steps(system, asked), gain=mining_gain(system, asked)),
                   history=history.round(4).to_dict("list"), seconds=round(time.perf_counter() - start, 1), device=device, **environment())
     for folder in (path.parent, Path(work)/"pairs"): folder.mkdir(parents=True, exist_ok=True)
     pairs.to_csv(Path(work)/"pairs"/f"{row_name(cfg)}.csv", index=False)

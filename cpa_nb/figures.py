@@ -307,7 +307,7 @@ def pipeline(
     W12_tk, W21_uk = frame_to_step_matrix(F1_td, S2_kd, logits, none), frame_to_step_matrix(F2_ud, S1_kd, logits, none)
     path1, path2 = align_path(W12_tk).steps, align_path(W21_uk).steps
     agree = np.mean([np.mean(p == step_labels(c, len(p))) for p,c in ((path1, mined.bounds1), (path2, mined.bounds2))])
-    finding = f"From frames to one number: {agree:.0%} of them align with the step they lie in"
+    finding = f"From frames to one number: {agree:.0%} of the frames align with the step they lie in"
     return Pipeline(frames, M_tu, mined, W12_tk, W21_uk, (path1, path2), alignment_distance(W12_tk, W21_uk, "ctc"), finding)
 
 # %% ../nbs/48_figures.ipynb #afd500bb
@@ -373,13 +373,14 @@ def filled_table(
 def draw_filled(
     parts:Filled, # computed
 )->Figure: # 6 inches wide
-    "Figure 3: the cells that the best chain ends its blocks in are outlined in the colour of the step."
+    "Figure 3: the cells that the best chain ends its blocks in are outlined in the colour of the step, their score stands above."
     K = len(parts.D_ktu)
     fig, axes = _panels(parts.finding, parts.note, 1, 1 + K, 2.15)
-    draw_blocks(*parts.mined[1:], draw_matrix(parts.M_tu, axes[0, 0], "relational matrix", label=""))
+    draw_blocks(*parts.mined[1:], draw_matrix(parts.M_tu, axes[0, 0], "matrix", label=""))
     for k,ax in enumerate(axes[0, 1:]):
-        draw_numbers(parts.D_ktu[k], draw_matrix(parts.D_ktu[k], ax, f"table, k = {k + 1}", "", float(np.nanmax(parts.D_ktu)), ylabel=""), 37/len(parts.M_tu))
         i, j = parts.mined.bounds1[k + 1] - 1, parts.mined.bounds2[k + 1] - 1
+        draw_matrix(parts.D_ktu[k], ax, f"table {k + 1}: {parts.D_ktu[k, i, j]:.1f}", "", float(np.nanmax(parts.D_ktu)), ylabel="")
+        if len(parts.M_tu) < 8: draw_numbers(parts.D_ktu[k], ax, 37/len(parts.M_tu)) # of more cells they could not be read
         ax.add_patch(plt.Rectangle((j - .5, i - .5), 1, 1, fill=False, lw=2, ec=step_colors(k + 1)[k], clip_on=False, zorder=3))
     for ax in axes[0]:
         ax.set(xticks=[], yticks=[])
@@ -602,7 +603,7 @@ def figure3(
 )->Filled: # computed
     "The matrix and the table."
     p, how = _median_pair(m, pairs, seed)
-    return filled_table(shown_matrix(*clip_features(m, [p.a, p.b], 6)), 3)._replace(note=how)
+    return filled_table(shown_matrix(*clip_features(m, [p.a, p.b], 12)), 4)._replace(note=how)
 
 # %% ../nbs/48_figures.ipynb #559fbef3
 def _names_of(m:Material, id:str, bounds:np.ndarray)->list[str]:
@@ -649,7 +650,8 @@ def figure6(
     parts = alignments([aligned(w.exp().double().cpu().numpy(), d, bool(same), kind) for w,d,same,kind in facts])
     n = int(some.same.sum())
     how = "as named" if pairs is not None else f"quartiles of the distance among {n} same and {len(some) - n} different pairs drawn by seed {seed}"
-    return parts._replace(note=f"{m.data.name}: {how}; above each: kind and distance; red: frames at which the path breaks, their step is less probable than one in ten")
+    return parts._replace(note=f"{m.data.name}: {how}; above each: kind and distance; "
+                          "red: frames at which the path breaks, their step is less probable than one in ten")
 
 # %% ../nbs/48_figures.ipynb #c826208c
 def mapped_videos(
