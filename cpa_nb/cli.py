@@ -461,11 +461,13 @@ def _beside(which:str, data:str, run:_Run, as_json:bool, not_taken:dict[str,Any]
 def _said(rows:Any)->str:
     "A table as text: one decimal, a dash where there is nothing, and a word where a row was not run."
     rows = rows.assign(seeds=rows.seeds.map(lambda n: n or "not run")) if "seeds" in rows else rows
-    return rows.to_string(index=False, na_rep="-", formatters={c: "{:g}".format for c in ("learning_rate", "chosen")}, float_format="{:.1f}".format)
+    as_they_are = dict(learning_rate="{:g}".format, chosen="{:g}".format, wdr="{:.2f}".format)
+    return rows.to_string(index=False, na_rep="-", formatters=as_they_are, float_format="{:.1f}".format)
 
 Which = Annotated[str, typer.Argument(help="1, 3 or 4: the paper's; pixels: rendered worlds; precog: real people, as skeletons; people: the same, filmed "
                                            "(both need CPA_DATA); ladder: from the paper's configuration to the recommended one; readings: where the paper "
-                                           "leaves a choice; changes: to the recommended one; variants: other distances on the same features; errors: which pairs methods get wrong; "
+                                           "leaves a choice; changes: to the recommended one; variants: other distances on the same features; "
+                                           "errors: which pairs methods get wrong; "
                                            "lr: learning rates tried for Tables 1 and 3; cost: what their methods cost.")]
 AtOnce = Annotated[int, typer.Option(help="Rows that are trained at once, a process and a thread each; they do not change the result.", callback=_at_least(1))]
 

@@ -117,7 +117,8 @@ def side_by_side(
 
 # %% ../nbs/44_errors.ipynb #7f03708a
 compared = {"CPA": ("recommended", "own"), "uniform steps": ("uniform", "own"), "DTW": ("dtw", "own"), "Drop-DTW": ("drop_dtw", "own"), "OTAM": ("otam", "own"),
-            "TRN": ("trn", "own"), "CLIP+TE+MLP": ("clip", "own")} # name -> (method, distance)
+            "TRN": ("trn", "own"), "CAT": ("cat", "own"), "TE+MLP": ("clip", "own"), "WeakSVR": ("weaksvr", "own"), "TAP (Su)": ("tap_su", "own")}
+# name -> (method, distance); one that hardly leaves chance is not among them, since beside it nobody is ever alone
 
 def errors_path(
     results:Path, # data/results

@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['trunk_world', 'published', 'other_data', 'without_root', 'sv_rows', 'ladder_rows', 'sv_tables', 'keep_memory',
            'SVConfig', 'skeletons', 'filmed', 'named_steps', 'rendered', 'one_thread', 'pretrained', 'recorded_form',
-           'recordings', 'load_data', 'weights_folder', 'row_of', 'weights_of', 'environment', 'record_path',
-           'row_name', 'other_choices', 'read_record', 'reads_frames', 'mined_steps', 'mining_gain', 'identity',
-           'PrintedDistance', 'own_distances', 'frame_index', 'settle_index', 'on_test', 'train_row', 'measure_row',
-           'sv', 'read_records', 'world_draws', 'mean_draws', 'sv_table', 'kind_table', 'ladder_table', 'SVTable',
-           'gain_rows', 'mining_rows', 'lr_path', 'chosen_lr', 'unsearched', 'without_weights', 'table_rows',
-           'missing_rows', 'environment_of_workers', 'run_jobs', 'run_rows', 'validation_rows']
+           'recordings', 'load_data', 'weights_folder', 'row_of', 'weights_of', 'pair_edits', 'environment',
+           'record_path', 'row_name', 'other_choices', 'read_record', 'reads_frames', 'mined_steps', 'mining_gain',
+           'identity', 'PrintedDistance', 'HeadDistance', 'own_distances', 'frame_index', 'settle_index', 'on_test',
+           'train_row', 'measure_row', 'sv', 'read_records', 'world_draws', 'mean_draws', 'sv_table', 'kind_table',
+           'ladder_table', 'SVTable', 'gain_rows', 'mining_rows', 'lr_path', 'chosen_lr', 'unsearched',
+           'without_weights', 'table_rows', 'missing_rows', 'environment_of_workers', 'run_jobs', 'run_rows',
+           'validation_rows']
 
 # %% ../nbs/40_experiments.ipynb #4ba5c484
 import hashlib
@@ -36,7 +37,7 @@ from joblib import Parallel, delayed, parallel_config
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from .baselines.embedding import embedding_distances
+from .baselines.embedding import NormL2Distance, embedding_distances
 from .baselines.sv import rival_distances
 from .data.label_bank import simulate_features
 from .data.official import read_official
@@ -48,7 +49,7 @@ from .evaluation import (ShuffledSource, distance_logits, encode_videos, evaluat
                                shown_logits)
 from .full_size import full_choices, full_rows, trunks_of_row, weight_file, weights_used
 from .methods import Builder, choices, family, ladder, methods, through_trunk, untrained
-from .metrics import auc, auc_by_type, bootstrap_draws, bootstrap_means
+from .metrics import auc, auc_by_type, bootstrap_draws, bootstrap_means, edit_distance, wdr
 from .model import System, block_score, recommended
 from .pretraining import encode_set, finished_encoder, on_features, pretrain
 from .step_mining import mean_score
@@ -184,12 +185,26 @@ def weights_of(
     return dict(weights=weights_used(cfg.method, data, weights_folder(root))) if cfg.data in published else {}
 
 # %% ../nbs/40_experiments.ipynb #1073e44d
-def _summary(pairs:pd.DataFrame, names:list[str], n:int=400)->dict[str,Any]:
-    "AUC and AUC by kind of each distance column, and what resampling makes of both."
+def pair_edits(
+    pairs:pd.DataFrame, # columns label_a, label_b, same
+    steps:dict[str,list[str]], # label -> step names
+)->np.ndarray|None: # edit distance of the step lists (P,); None where a list is missing, or is the same for two procedures
+    "How many steps two videos' procedures differ by."
+    if not {*pairs.label_a, *pairs.label_b} <= steps.keys(): return None
+    found = pd.Series({(a, b): edit_distance(steps[a], steps[b]) for a,b in set(zip(pairs.label_a, pairs.label_b, strict=True))})
+    edit = found[list(zip(pairs.label_a, pairs.label_b, strict=True))].to_numpy()
+    return edit if (edit[~pairs.same.to_numpy(bool)] > 0).all() else None
+
+def _wdr(distance:pd.Series, same:pd.Series, edit:np.ndarray|None)->float|None:
+    "Weighted distance ratio, where it means something."
+    return None if edit is None or (distance < 0).any() or not distance[same].mean() > 0 else round(wdr(distance, same, edit), 4)
+
+def _summary(pairs:pd.DataFrame, names:list[str], edit:np.ndarray|None=None, n:int=400)->dict[str,Any]:
+    "AUC, AUC by kind and WDR of each distance column, and what resampling makes of the first two."
     draws = bootstrap_draws(pairs, names, n=n, seed=0)
     kinds = {k: bootstrap_draws(pairs[pairs.same | (pairs.kind == k)], names, n=n//2, seed=0) for k in sorted(set(pairs.kind[~pairs.same]))}
-    return {c: dict(auc=auc(pairs[c], pairs.same), kinds=auc_by_type(pairs[c], pairs.same, pairs.kind), draws=draws[c].round(4).tolist(),
-                    kind_draws={k: d[c].round(4).tolist() for k,d in kinds.items()}) for c in names}
+    return {c: dict(auc=auc(pairs[c], pairs.same), wdr=_wdr(pairs[c], pairs.same, edit), kinds=auc_by_type(pairs[c], pairs.same, pairs.kind),
+                    draws=draws[c].round(4).tolist(), kind_draws={k: d[c].round(4).tolist() for k,d in kinds.items()}) for c in names}
 
 def environment()->dict[str,Any]: # commit, versions, machine
     "What a number may depend on besides its configuration."
@@ -273,7 +288,9 @@ def identity(
 )->dict[str,Any]: # as JSON gives it back
     "What a system is, apart from its weights: a state of training is taken up, and a record understood, by it."
     holder:Any = next((m for m in (system.distance, system) if hasattr(m, "cfg")), None)
-    about = dict(distance=type(system.distance).__name__, config=asdict(holder.cfg) if holder else {}, weights=getattr(system, "weights", None))
+    of_rival = {k: v for k,v in vars(system.distance).items() if isinstance(v, (int, float, str)) and not k.startswith("_") and k != "training"}
+    of_rival |= dict(parameters=sum(p.numel() for p in system.distance.parameters()))
+    about = dict(distance=type(system.distance).__name__, config=asdict(holder.cfg) if holder else of_rival, weights=getattr(system, "weights", None))
     if hasattr(system, "log_contrast"): about["scale"] = round(system.log_contrast.exp().item(), 3)
     if not isinstance(system, System): about |= dict(system=type(system).__name__, parameters=sum(p.numel() for p in system.parameters()))
     return json.loads(json.dumps(about)) # as it is read back
@@ -301,11 +318,29 @@ class PrintedDistance(nn.Module):
         "d_align of each pair."
         return self.distance.pair(F1_btd, F2_bud).distance
 
+class HeadDistance(nn.Module):
+    "NormL2 of what the classification head makes of a video's features: the paper's measure of a network alone."
+    average_clips = True # of a video; the layer is linear, so that the mean of its vectors is that of the mean
+
+    def __init__(self,
+        net:Any, # has `embed`, as `Network`
+    ):
+        super().__init__()
+        self.net, self.between = net, NormL2Distance()
+
+    def forward(self,
+        F1_btd:Tensor, # (B,T,d)
+        F2_btd:Tensor, # (B,T,d)
+    )->Tensor: # (B,), 0 to 4
+        "2 - 2 cos of the two vectors."
+        return self.between(*(self.net.embed(F.flatten(1))[:, None] for F in (F1_btd, F2_btd)))
+
 def own_distances(
     system:System, # trained or not
-)->dict[str,nn.Module]: # "own", and "Eq. 10" of a system that mines steps
+)->dict[str,nn.Module]: # "own"; "head" of a system with CPA's network; "Eq. 10" of one that mines steps
     "The distances that belong to a system."
-    return {"own": system.distance} | ({"Eq. 10": PrintedDistance(system.distance)} if hasattr(system.distance, "pair") else {})
+    head = {"head": HeadDistance(system.net)} if reads_frames(system) and hasattr(system.net, "embed") else {}
+    return {"own": system.distance} | head | ({"Eq. 10": PrintedDistance(system.distance)} if hasattr(system.distance, "pair") else {})
 
 # %% ../nbs/40_experiments.ipynb #0f16846b
 def frame_index(
@@ -364,7 +399,7 @@ def measure_row(
     distances = {name: d.to(device) for name,d in (own_distances(system) | others).items()}
     pairs = evaluate_pairs(system, data, "test", distances)
     shuffled = evaluate_pairs(system, replace(data, source=ShuffledSource(data.source)), "test", {"shuffled": system.distance})
-    return pairs, _summary(pairs, list(distances)) | _summary(shuffled, ["shuffled"])
+    return pairs, _summary(pairs, list(distances), pair_edits(pairs, data.label_bank)) | _summary(shuffled, ["shuffled"])
 
 def sv(
     cfg:SVConfig, # the row
@@ -441,20 +476,22 @@ def sv_table(
     records:list[dict[str,Any]], # of one data set
     rows:Iterable[tuple[str,str,str]], # (what to call it, method, distance)
     reference:tuple[str,str]=("recommended", "own"), # what the differences are taken against
-)->pd.DataFrame: # AUC x 100: mean, sd over seeds, interval, difference to the reference with interval, each kind
+)->pd.DataFrame: # AUC x 100: mean, sd over seeds, interval, difference to the reference with interval, each kind; WDR as it is
     "One row a method: means over seeds, intervals by resampling tasks and videos."
     by = _by_method(records)
     base = by.get(reference[0], {})
     out = []
     for label, method, name in rows:
-        some = by.get(method, {})
+        some = {s: r for s,r in by.get(method, {}).items() if name in r["distances"]}
         if not some: continue
         aucs, draws = np.array([r["distances"][name]["auc"] for r in some.values()]), mean_draws(list(some.values()), name)[1]
+        ratios = [r["distances"][name].get("wdr") for r in some.values()]
         row = dict(method=label, seeds=len(some), auc=aucs.mean(), sd=aucs.std(ddof=1) if len(aucs) > 1 else np.nan)
         row |= dict(zip(("low", "high"), np.nanquantile(draws, [.025, .975]), strict=True))
-        out.append(row | _difference(some, name, base, reference[1]) | pd.DataFrame([r["distances"][name]["kinds"] for r in some.values()]).mean().to_dict())
+        row |= _difference(some, name, base, reference[1]) | dict(wdr=np.nan if None in ratios else np.mean(ratios))
+        out.append(row | pd.DataFrame([r["distances"][name]["kinds"] for r in some.values()]).mean().to_dict())
     table = pd.DataFrame(out)
-    return table.assign(**{c: 100*table[c] for c in table.columns if c not in ("method", "seeds")})
+    return table.assign(**{c: 100*table[c] for c in table.columns if c not in ("method", "seeds", "wdr")})
 
 # %% ../nbs/40_experiments.ipynb #ccf028a7
 def kind_table(
