@@ -388,6 +388,7 @@ class _Run(NamedTuple):
     work:Path # rendered worlds and training states
     results:Path # records
     root:Path|None # CPA_DATA
+    device:str # cpu or cuda
     workers:int # at once
     progress:bool # bars
 
@@ -403,7 +404,7 @@ def _lr(b:str, run:_Run)->dict[str,Any]:
     from cpa_nb.methods import family
     from cpa_nb.tables import benches, lr_rows
     names = dict.fromkeys(map(family, _wanted_methods(b, run.names)))
-    return {"": lr_rows(benches[b], names, run.work, run.results, run.root, run.progress, run.workers)}
+    return {"": lr_rows(benches[b], names, run.work, run.results, run.root, run.progress, run.workers, run.device)}
 
 def _cost(b:str, run:_Run)->dict[str,Any]:
     "What methods cost, measured one at a time."
@@ -423,15 +424,17 @@ def _variants(b:str, run:_Run)->dict[str,Any]:
     held, tests = run_variants(benches[b], run.work, run.results, run.root, run.progress, run.workers)
     return {"development data": variant_table(held), "test data": variant_table(tests)}
 
-def _filled(which:str, heading:str, wanted:Any, call:_Run, seeds:list[int]|None, device:str)->dict[str,Any]:
+def _filled(which:str, heading:str, wanted:Any, call:_Run, seeds:list[int]|None)->dict[str,Any]:
     "A table whose rows are read or trained, and what is asked of it besides, by heading."
-    from cpa_nb.experiments import SVConfig, missing_rows, run_rows, unsearched
+    from cpa_nb.experiments import SVConfig, missing_rows, run_rows, unsearched, without_weights
     from cpa_nb.tables import asides
     new = missing_rows(wanted, call.names, seeds, call.results)
     _announce([f"{r.method} {r.seed}" for r in new], call.results)
     if some := unsearched(wanted, call.results, [r.method for r in new]):
         print(f"no learning rate was chosen for {', '.join(some)}: {SVConfig.lr:g} is taken; cpa table lr finds better ones first", file=sys.stderr)
-    records = run_rows(wanted, call.names, seeds, call.work, call.results, call.root, device, call.progress, call.workers)
+    if some := without_weights(wanted, call.root, [r.method for r in new]):
+        print(f"no weights of {', '.join(some)} in weights/ of CPA_DATA: rows that look through them start from nothing; see data/README.md", file=sys.stderr)
+    records = run_rows(wanted, call.names, seeds, call.work, call.results, call.root, call.device, call.progress, call.workers)
     return {heading: wanted.show(records)} | {f"{heading.split(';')[0]}: {title}": show(records) for title,show in asides.get(which, {}).items()}
 
 def _plain_tables(tables:dict[str,Any])->Any:
@@ -487,13 +490,13 @@ def table(
     Example: cpa table 1 --data precog --methods recommended,bag --seeds 1
     """
     from cpa_nb.training import usable_device
-    call = _Run(methods.split(",") if methods else None, work, results, _data_root(), workers, not quiet)
+    call = _Run(methods.split(",") if methods else None, work, results, _data_root(), device, workers, not quiet)
     if which in _beside_tables:
-        return _beside(which, data, call, as_json, dict(seeds=seeds, select=select != "last", device=device != "cpu", task=task != "sv"))
+        return _beside(which, data, call, as_json, dict(seeds=seeds, select=select != "last", device=device != "cpu" and which != "lr", task=task != "sv"))
     usable_device(device)
     numbers, shown = _whole(seeds), dict[str, Any]()
     for heading,wanted in _tables(which, data, task, select).items():
-        shown |= (made := _filled(which, heading, wanted, call, numbers, device))
+        shown |= (made := _filled(which, heading, wanted, call, numbers))
         for title,rows in made.items() if not as_json else (): print("\n".join(filter(None, (title, _said(rows)))), flush=True)
     if as_json: _say(dict(table=next(iter(shown.values())).to_dict("records")) if "" in shown else {h: t.to_dict("records") for h,t in shown.items()}, "", True)
 

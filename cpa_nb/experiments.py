@@ -5,12 +5,13 @@
 # %% auto #0
 __all__ = ['trunk_world', 'published', 'other_data', 'without_root', 'sv_rows', 'ladder_rows', 'sv_tables', 'keep_memory',
            'SVConfig', 'skeletons', 'filmed', 'named_steps', 'rendered', 'one_thread', 'pretrained', 'recorded_form',
-           'recordings', 'load_data', 'pair_edits', 'environment', 'record_path', 'row_name', 'other_choices',
-           'read_record', 'reads_frames', 'mined_steps', 'mining_gain', 'identity', 'PrintedDistance', 'HeadDistance',
-           'own_distances', 'frame_index', 'settle_index', 'on_test', 'train_row', 'measure_row', 'sv', 'read_records',
-           'world_draws', 'mean_draws', 'sv_table', 'kind_table', 'ladder_table', 'SVTable', 'gain_rows', 'mining_rows',
-           'lr_path', 'chosen_lr', 'unsearched', 'table_rows', 'missing_rows', 'environment_of_workers', 'run_jobs',
-           'run_rows', 'validation_rows']
+           'recordings', 'load_data', 'weights_folder', 'row_of', 'weights_of', 'pair_edits', 'environment',
+           'record_path', 'row_name', 'other_choices', 'read_record', 'reads_frames', 'mined_steps', 'mining_gain',
+           'identity', 'PrintedDistance', 'HeadDistance', 'own_distances', 'frame_index', 'settle_index', 'on_test',
+           'train_row', 'measure_row', 'sv', 'read_records', 'world_draws', 'mean_draws', 'sv_table', 'kind_table',
+           'ladder_table', 'SVTable', 'gain_rows', 'mining_rows', 'lr_path', 'chosen_lr', 'unsearched',
+           'without_weights', 'table_rows', 'missing_rows', 'environment_of_workers', 'run_jobs', 'run_rows',
+           'validation_rows']
 
 # %% ../nbs/40_experiments.ipynb #4ba5c484
 import hashlib
@@ -46,7 +47,8 @@ from .data.synthetic import render_world
 from .data.video import test_indices
 from .evaluation import (ShuffledSource, distance_logits, encode_videos, evaluate_pairs, fit_validated, frame_truth, mining_quality, mining_table,
                                shown_logits)
-from .methods import choices, family, ladder, methods, through_trunk, untrained
+from .full_size import full_choices, full_rows, trunks_of_row, weight_file, weights_used
+from .methods import Builder, choices, family, ladder, methods, through_trunk, untrained
 from .metrics import auc, auc_by_type, bootstrap_draws, bootstrap_means, edit_distance, wdr
 from .model import System, block_score, recommended
 from .pretraining import encode_set, finished_encoder, on_features, pretrain
@@ -160,6 +162,28 @@ def load_data(
         return other_data[cfg.data](cfg, folder, Path(root), progress)
     return decoded(read_sv(rendered(cfg.data, cfg.seed, work, progress)), workers=2, progress=progress)
 
+# %% ../nbs/40_experiments.ipynb #8a626c15
+def weights_folder(
+    root:Path|None, # CPA_DATA
+)->Path|None: # there or not; None without a root
+    "Where files of weights are looked for."
+    return None if root is None else Path(root)/"weights"
+
+def row_of(
+    cfg:SVConfig, # the row
+    root:Path|None=None, # CPA_DATA, whose weights/ is looked into; None: random weights
+)->Builder: # (data, seed) -> untrained system
+    "The builder of a row: of the published size on the published sets, of chapter 35 on all other data."
+    return full_rows(weights_folder(root))[cfg.method] if cfg.data in published else methods[cfg.method]
+
+def weights_of(
+    cfg:SVConfig, # the row
+    data:SVSet, # its data, as they were loaded
+    root:Path|None=None, # CPA_DATA
+)->dict[str,dict[str,str]]: # weights: trunk -> file and digest, or "random", nothing for features; empty on all other data
+    "What the record of a row says of the weights it started from."
+    return dict(weights=weights_used(cfg.method, data, weights_folder(root))) if cfg.data in published else {}
+
 # %% ../nbs/40_experiments.ipynb #1073e44d
 def pair_edits(
     pairs:pd.DataFrame, # columns label_a, label_b, same
@@ -209,8 +233,10 @@ def other_choices(
 )->list[str]: # "field then, now"; empty where the method of this name still chooses the same, or the record does not say what was chosen
     "What a record was made with and the method of its name would not choose now."
     method, made = record["config"]["method"], record.get("model", {}).get("config")
-    if method not in choices or not made: return []
-    made, now = {"nothing_of": "one", "limit": None} | made, json.loads(json.dumps(asdict(choices[method]))) # before there was a choice
+    if record["config"].get("data") in published and "weights" not in record: return ["networks of chapter 35, now of chapter 37"]
+    current = full_choices if record.get("weights") else choices # features have none, whatever the set
+    if method not in current or not made: return []
+    made, now = {"nothing_of": "one", "limit": None} | made, json.loads(json.dumps(asdict(current[method]))) # before there was a choice
     unread = {"backbone"} | ({"nothing_of", "nothing_verdict"} if now["nothing"] is None else set()) # the backbone goes with the data
     unread |= {"nothing_verdict", "limit"} if now["verdict"] == "align" else set()
     return [f"{k} {made.get(k)!r}, now {now[k]!r}" for k in now if k not in unread and made.get(k) != now[k]]
@@ -379,7 +405,7 @@ def sv(
     cfg:SVConfig, # the row
     work:Path, # rendered worlds, states of training, distances of pairs
     results:Path, # records
-    root:Path|None=None, # CPA_DATA
+    root:Path|None=None, # CPA_DATA, with weights/ for the published sets
     data:SVSet|None=None, # loaded already
     device:str="cpu", # or "cuda"
     progress:bool=True, # bars
@@ -389,15 +415,15 @@ def sv(
     path, start = record_path(results, cfg), time.perf_counter()
     if path.exists(): return read_record(path, cfg)
     data = data or load_data(cfg, work, root, progress)
-    system, sizes = methods[cfg.method](data, cfg.seed).to(usable_device(device)), _sizes(data)
+    system, sizes, weights = row_of(cfg, root)(data, cfg.seed).to(usable_device(device)), _sizes(data), weights_of(cfg, data, root)
     T = int(system.net.n_frames)
     sizes["index"] = settle_index(Path(work)/"index"/f"{cfg.data}-s{cfg.seed}-T{T}.csv", data, T)
     data, model = through_trunk(system, data, None if cfg.steps else "test", work, progress), identity(system)
     asked = data if family(cfg.method) == cfg.method else replace(data, truth={}) # a row with another K, say, is not asked for its steps
     before = mined_steps(system, asked)
-    history = train_row(cfg, system, data, work, model | dict(data=sizes["digest"]), device, progress)
+    history = train_row(cfg, system, data, work, model | dict(data=sizes["digest"]) | weights, device, progress)
     pairs, distances = measure_row(system, data, device)
-    record = dict(config=asdict(cfg), model=model, data=sizes, distances=distances,
+    record = dict(config=asdict(cfg), model=model, data=sizes, distances=distances, **weights,
                   mining=dict(before=before, after=mined_steps(system, asked), gain=mining_gain(system, asked)),
                   history=history.round(4).to_dict("list"), seconds=round(time.perf_counter() - start, 1), device=device, **environment())
     for folder in (path.parent, Path(work)/"pairs"): folder.mkdir(parents=True, exist_ok=True)
@@ -576,6 +602,16 @@ def unsearched(
 )->list[str]: # configurations whose rate nobody chose; the usual one is taken
     "What was never asked of the validation pairs."
     return [] if table.lr else sorted({m for m in map(family, methods_) if m not in untrained and not lr_path(results, table.data, m).exists()})
+
+def without_weights(
+    table:SVTable, # what is wanted
+    root:Path|None, # CPA_DATA
+    methods_:Iterable[str], # to be trained
+)->list[str]: # names of trunks, sorted; empty for data whose rows look through none
+    "Trunks of a published set's rows that would start from random weights."
+    weights = weights_folder(root)
+    if table.data not in published or (root and recorded_form(Path(root)/table.data) == "features"): return []
+    return sorted({t for m in methods_ for t in trunks_of_row(m, weights) if t != "lite0" and not weight_file(weights, t)})
 
 def table_rows(
     table:SVTable, # what is wanted

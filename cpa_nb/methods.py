@@ -24,7 +24,7 @@ from .baselines.sv import BagDistance, CentredDTWDistance, DropDTWDistance, Unif
 from .baselines.text import build_te_mlp, build_weaksvr, training_steps
 from .data.sv import SVSet, encoded
 from .language import HashedText
-from .model import CPAConfig, CPADistance, System, build_cpa, network_for, paper, recommended
+from .model import CPAConfig, CPADistance, Network, System, build_cpa, network_for, paper, recommended
 
 # %% ../nbs/35_methods.ipynb #521e49cd
 Builder = Callable[[SVSet,int], System] # (data, seed) -> untrained system
@@ -41,12 +41,13 @@ def rival(
     weights:tuple[float,float,float,float], # of task, step, align, contrast
     scale:float=1., # start of the contrast's learned inverse temperature
     cfg:CPAConfig=recommended, # frames of a clip and width of the features
+    network:Callable[[tuple[int,...],int,CPAConfig],Network]=network_for, # (frame shape, procedures, choices) -> untrained
 )->Builder: # (data, seed) -> untrained system
     "A system with CPA's network and another distance."
     def build(data:SVSet, seed:int)->System:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            net = network_for(data.frame_shape, len(data.classes), suited(cfg, data))
+            net = network(data.frame_shape, len(data.classes), suited(cfg, data))
             system = System(net, distance(), weights)
             system.log_contrast.data.fill_(float(np.log(scale)))
             return system

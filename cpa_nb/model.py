@@ -230,14 +230,16 @@ class Network(nn.Module):
         n_classes:int, # procedures in training
         n_frames:int, # T, the head flattens T frames
         dim:int=64, # width of the frame features
+        head:int=64, # width between the two layers of the classification head
     ):
         super().__init__()
         if not isinstance(encoder, Encoder):
             raise ValueError(f"Network: the encoder must have its width as dim; got a {type(encoder).__name__} without; set it")
         if min(n_classes, n_frames) < 1: raise ValueError(f"Network: need n_classes and n_frames >= 1; got {n_classes} and {n_frames}; count both")
+        if min(dim, head) < 1: raise ValueError(f"Network: need dim and head >= 1; got {dim} and {head}; 64 is usual, 128 published")
         self.encoder, self.n_frames, self.dim = encoder, n_frames, dim
         self.over_time = nn.Sequential(nn.Conv1d(encoder.dim, dim, 3, padding=1), nn.ReLU(), nn.Conv1d(dim, dim, 1))
-        self.embed, self.classify_ = nn.Linear(n_frames*dim, 64), nn.Linear(64, n_classes)
+        self.embed, self.classify_ = nn.Linear(n_frames*dim, head), nn.Linear(head, n_classes)
 
     def forward(self,
         x:Tensor, # clips (B,T,3,H,W) or (B,T,n)

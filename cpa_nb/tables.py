@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['paper_columns', 'table1', 'table3', 'table4', 'change_rows', 'reading_rows', 'benches', 'against', 'paper_rows',
-           'without_names', 'of_vectors', 'lr_grid', 'lr_start', 'development', 'swept', 'asides', 'Row', 'with_paper',
-           'Bench', 'at_hand', 'paper_table', 'next_lr', 'rendered_development', 'people_development',
+           'plain_names', 'without_names', 'of_vectors', 'lr_grid', 'lr_start', 'development', 'swept', 'asides', 'Row',
+           'with_paper', 'Bench', 'at_hand', 'paper_table', 'next_lr', 'rendered_development', 'people_development',
            'named_development', 'recorded_development', 'tune_lr', 'read_lr', 'lr_rows', 'few_videos', 'cost',
            'cost_rows', 'Swing', 'swing', 'resampled', 'halves', 'swings']
 
@@ -33,10 +33,10 @@ from .data.official import development_split, read_official
 from .data.sv import ArraySource, SVSet, read_precog
 from .evaluation import encode_videos, fit_validated, pair_distances
 from .experiments import (SVConfig, SVTable, environment, identity, load_data, lr_path, mean_draws, on_test, one_thread, other_data, published,
-                                   recorded_form, run_jobs, sv_table, without_root)
+                                   recorded_form, row_of, run_jobs, sv_table, weights_of, without_root)
 from .methods import k_name, methods, pixels_only, steps_printed, steps_recommended
 from .model import System
-from .training import TrainConfig, pair_batches, train_step, write_json
+from .training import TrainConfig, pair_batches, train_step, usable_device, write_json
 
 # %% ../nbs/41_tables.ipynb #45b722c3
 class Row(NamedTuple):
@@ -85,7 +85,7 @@ def with_paper(
     reference:tuple[str,str]=("recommended", "own"), # method and distance the differences are taken against
 )->pd.DataFrame: # as `sv_table`; a row that was not run has no seeds; then the paper's columns, on real data
     "Ours and the paper's numbers, side by side and never mixed."
-    rows = list(rows)
+    rows = [r._replace(label=r.label + _remark(records, r.method)) for r in rows]
     ours = sv_table(records, [r[:3] for r in rows], reference).set_index("method") if records else pd.DataFrame()
     table = ours.reindex([r.label for r in rows]).rename_axis("method").reset_index()
     seeds = table.seeds.fillna(0).astype(int) if "seeds" in table else 0
@@ -93,6 +93,13 @@ def with_paper(
     for n,name in enumerate(paper_columns[:max(len(r.paper) for r in rows)]):
         table[name] = [r.paper[n] if len(r.paper) > n else np.nan for r in rows]
     return table
+
+def _remark(records:list[dict[str,Any]], method:str)->str:
+    "What the label of a row on a published set does not say: that it has no CLIP, random weights, or is small."
+    some = [r["weights"] for r in records if r["config"]["method"] == method and "weights" in r]
+    lacking = ["no CLIP"] if method in ("clip", "weaksvr") and any("clip" not in w for w in some) else []
+    lacking += ["random weights"]*any("random" in w.values() for w in some) + ["small, on features"]*any(not w for w in some)
+    return f" ({', '.join(lacking)})" if lacking else ""
 
 def _lr(records:list[dict[str,Any]], method:str)->float:
     "The learning rate of a method's records."
@@ -128,6 +135,8 @@ def at_hand(
 against = {"1": "recommended", "3": "recommended", "4": "recommended", "changes": "recommended", "readings": "paper"} # differences are to it
 paper_rows:dict[str,tuple[Row,...]] = {"1": table1, "3": table3, "4": table4, "changes": change_rows, "readings": reading_rows}
 
+plain_names = dict(tsm="TSM", swin="Video-Swin-T", tap_pan="TAP (Pan)", tap_su="TAP (Su)", clip="CLIP+TE+MLP", weaksvr="WeakSVR",
+                   x3d="CPA on X3D-M, as printed") # what rows are called on the published sets, where they have their published size
 without_names = {"COIN-SV": ("weaksvr",)} # rows that cannot be had: its training procedures came without the names of their steps
 of_vectors = ("pretrained", "precog", "csv") # data whose frames are vectors: networks of pictures have no row there
 
@@ -140,6 +149,7 @@ def paper_table(
     if which not in paper_rows: raise ValueError(f"paper_table: need a table of {', '.join(paper_rows)}; got {which!r}")
     if bench not in benches: raise ValueError(f"paper_table: need data of {', '.join(benches)}; got {bench!r}")
     b, rows = benches[bench], paper_rows[which]
+    if b.data in published: rows = tuple(r._replace(label=plain_names.get(r.method, r.label)) for r in rows)
     here = set(b.methods or methods) - set(pixels_only if b.data in of_vectors else ()) - set(without_names.get(b.data, ()))
     names = tuple(dict.fromkeys(r.method for r in rows if r.method in here))
     return SVTable(b.data, b.seeds, b.steps, names, partial(with_paper, rows=rows, reference=(against[which], "own")), select)
@@ -201,9 +211,10 @@ def recorded_development(
 development:dict[str,Callable[[SVConfig,Path,Path|None,bool],tuple[SVSet,...]]] = dict(precog=people_development, csv=named_development)
 development |= dict.fromkeys(("small", "pretrained"), rendered_development) | dict.fromkeys(published, recorded_development)
 
-def _validated(system:System, data:SVSet, loop:TrainConfig, folder:Path, progress:bool)->float:
+def _validated(system:System, data:SVSet, loop:TrainConfig, folder:Path, device:str, progress:bool, **weights:Any)->float:
     "Train, and what validation says at the last epoch."
-    history = fit_validated(system, data, loop, folder, progress=progress, about=identity(system) | dict(data=data.list_digest()))
+    about = identity(system) | dict(data=data.list_digest()) | weights
+    history = fit_validated(system.to(usable_device(device)), data, loop, folder, device=device, progress=progress, about=about)
     return round(float(history.valid.iloc[-1]), 4)
 
 def tune_lr(
@@ -213,19 +224,22 @@ def tune_lr(
     work:Path, # states of training
     results:Path, # the choice is written to lr/
     progress:bool=True, # bars
+    root:Path|None=None, # CPA_DATA, with weights/ for the published sets
+    device:str="cpu", # or "cuda"
 )->dict[str,Any]: # tried: mean AUC by learning rate; draws: each of them; chosen; settled: no other value is to be tried
     "Try learning rates until the best has worse neighbours or lies at an end of the grid, write each down; what was tried with this budget is not tried again."
-    found, path = read_lr(bench, method, results), lr_path(results, bench.data, method)
+    found, path, cfg = read_lr(bench, method, results), lr_path(results, bench.data, method), SVConfig(method, bench.data)
     while (lr := _untried(found)) is not None:
         loop = TrainConfig(steps=bench.steps, steps_per_epoch=max(1, bench.steps//2), lr=lr)
-        folder, systems = Path(work)/"lr"/f"{bench.data}-{method}-{lr:g}", [methods[method](data, 0) for data in draws]
-        each = [_validated(s, data, loop, folder/str(n), progress) for n,(s, data) in enumerate(zip(systems, draws, strict=True))]
+        folder, systems = Path(work)/"lr"/f"{bench.data}-{method}-{lr:g}", [row_of(cfg, root)(data, 0) for data in draws]
+        weights = weights_of(cfg, draws[0], root)
+        each = [_validated(s, data, loop, folder/str(n), device, progress, **weights) for n,(s, data) in enumerate(zip(systems, draws, strict=True))]
         by_draw = found.get("draws", {}) | {f"{lr:g}": each}
         by_draw = {k: by_draw[k] for k in sorted(by_draw, key=float)}
         tried = {k: round(float(np.mean(v)), 4) for k,v in by_draw.items()}
         found = dict(data=bench.data, method=method, steps=bench.steps, tried=tried, draws=by_draw, chosen=float(max(tried, key=lambda k: tried[k])),
                      settled=_untried(dict(tried=tried)) is None, pairs=[len(d.pairs["val"]) for d in draws],
-                     lists=[d.list_digest() for d in draws], model=identity(systems[0]), **environment())
+                     lists=[d.list_digest() for d in draws], model=identity(systems[0]), **weights, **environment())
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, found)
     return found
@@ -255,12 +269,13 @@ def lr_rows(
     root:Path|None=None, # CPA_DATA
     progress:bool=True, # bars
     workers:int=1, # methods that are tried at once, each in a process of its own
+    device:str="cpu", # or "cuda"
 )->pd.DataFrame: # one row a method: AUC x 100 by learning rate, and the chosen one
     "What the grid says; the methods that it was not asked about are trained first."
     found = {n: read_lr(bench, n, results) for n in names}
     lacking = [n for n,f in found.items() if _untried(f) is not None]
     draws = development[bench.data](SVConfig(data=bench.data), work, root, progress) if lacking else ()
-    jobs = [partial(tune_lr, bench, n, draws, work, results) for n in lacking]
+    jobs = [partial(tune_lr, bench, n, draws, work, results, root=root, device=device) for n in lacking]
     found |= dict(zip(lacking, run_jobs(jobs, workers, progress), strict=True))
     values = sorted({k for f in found.values() for k in f["tried"]}, key=float)
     return pd.DataFrame([dict(method=n, **{k: 100*f["tried"].get(k, np.nan) for k in values}, chosen=f["chosen"]) for n,f in found.items()])
@@ -269,10 +284,12 @@ def lr_rows(
 def few_videos(
     data:SVSet, # any, in memory
     n:int=2, # videos kept of each training procedure
+    most:int=96, # frames kept of a video, evenly spaced
 )->SVSet: # enough of it to build a system and take a step
     "A small copy of a set, for measuring what does not depend on its size."
     train = data.splits["train"].groupby("label", sort=False).head(n).reset_index(drop=True)
-    return SVSet(data.name, ArraySource({i: data.source.load(i) for i in train.id}, 10.), {"train": train}, {}, data.label_bank)
+    def some(i:str)->np.ndarray: return np.linspace(0, (N := data.source.n_frames(i)) - 1, min(N, most)).round().astype(int)
+    return SVSet(data.name, ArraySource({i: data.source.load(i, some(i)) for i in train.id}, 10.), {"train": train}, {}, data.label_bank)
 
 def _peak()->float:
     "Most memory that this process had so far, MB."
@@ -280,12 +297,12 @@ def _peak()->float:
 
 @one_thread()
 def cost(
-    method:str, # a name in `methods`
+    cfg:SVConfig, # names the method and the data
     data:SVSet, # see `few_videos`
     repeats:int=9, # of the timed pair; the median counts
 )->dict[str,float]: # parameters, pair_ms, step_ms, step_mb
     "What one pair and one step of training cost; the growth of memory means something in a fresh process alone."
-    system = methods[method](data, 0)
+    system = row_of(cfg)(data, 0) # what weights it has costs nothing
     ids, pair = data.splits["train"].id.tolist()[:2], pd.DataFrame([dict(a=data.splits["train"].id[0], b=data.splits["train"].id[1])])
     def one()->float:
         start = perf_counter()
@@ -319,7 +336,7 @@ def cost_rows(
         data = load_data(SVConfig(data=bench.data, seed=bench.seeds[0]), work, root, progress)
         small, found = few_videos(data), {}
         for name in tqdm(names, unit="method", disable=not progress):
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh: found[name] = fresh.submit(cost, name, small).result()
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh: found[name] = fresh.submit(cost, SVConfig(name, bench.data), small).result()
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, dict(methods=found, frame_shape=list(data.frame_shape), classes=len(data.classes), **environment()))
     return pd.DataFrame([dict(method=n, **found[n]) for n in names])
