@@ -504,8 +504,9 @@ def kind_table(
     base = by.get(reference[0], {})
     kinds = sorted({k for r in base.values() for k in r["distances"][reference[1]]["kinds"]})
     for label, method, name in rows:
-        for kind in kinds if by.get(method) else []:
-            d = _difference(base, reference[1], by[method], name, kind)
+        some = {s: r for s,r in by.get(method, {}).items() if name in r["distances"]}
+        for kind in kinds if some else []:
+            d = _difference(base, reference[1], some, name, kind)
             out.append(dict(method=label, kind=kind) | {k: 100*v for k,v in d.items()} | dict(clear=d["difference_low"] > 0 or d["difference_high"] < 0))
     return pd.DataFrame(out)
 
