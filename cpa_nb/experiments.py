@@ -4,14 +4,14 @@
 
 # %% auto #0
 __all__ = ['trunk_world', 'published', 'other_data', 'without_root', 'sv_rows', 'ladder_rows', 'sv_tables', 'keep_memory',
-           'SVConfig', 'skeletons', 'filmed', 'named_steps', 'rendered', 'one_thread', 'pretrained', 'recorded_form',
-           'recordings', 'load_data', 'weights_folder', 'row_of', 'weights_of', 'pair_edits', 'environment',
-           'record_path', 'row_name', 'other_choices', 'read_record', 'reads_frames', 'mined_steps', 'mining_gain',
-           'identity', 'PrintedDistance', 'HeadDistance', 'own_distances', 'frame_index', 'settle_index', 'on_test',
-           'train_row', 'measure_row', 'sv', 'read_records', 'world_draws', 'mean_draws', 'sv_table', 'kind_table',
-           'ladder_table', 'SVTable', 'gain_rows', 'mining_rows', 'lr_path', 'chosen_lr', 'unsearched',
-           'without_weights', 'table_rows', 'missing_rows', 'environment_of_workers', 'run_jobs', 'run_rows',
-           'validation_rows']
+           'made_ahead', 'SVConfig', 'skeletons', 'filmed', 'named_steps', 'rendered', 'one_thread', 'step_network',
+           'world_features', 'pretrained', 'recorded_form', 'recordings', 'load_data', 'weights_folder', 'row_of',
+           'weights_of', 'pair_edits', 'environment', 'record_path', 'row_name', 'other_choices', 'read_record',
+           'reads_frames', 'mined_steps', 'mining_gain', 'identity', 'PrintedDistance', 'HeadDistance', 'own_distances',
+           'all_distances', 'frame_index', 'settle_index', 'on_test', 'train_row', 'measure_row', 'shuffled_row', 'sv',
+           'read_records', 'world_draws', 'mean_draws', 'sv_table', 'kind_table', 'ladder_table', 'SVTable',
+           'gain_rows', 'mining_rows', 'lr_path', 'chosen_lr', 'unsearched', 'without_weights', 'table_rows',
+           'missing_rows', 'environment_of_workers', 'run_jobs', 'worlds_ahead', 'run_rows', 'validation_rows']
 
 # %% ../nbs/40_experiments.ipynb #4ba5c484
 import hashlib
@@ -37,6 +37,7 @@ from joblib import Parallel, delayed, parallel_config
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from .backbones import ConvEncoder
 from .baselines.embedding import NormL2Distance, embedding_distances
 from .baselines.sv import rival_distances
 from .data.label_bank import simulate_features
@@ -113,18 +114,38 @@ def one_thread():
     try: yield
     finally: torch.set_num_threads(before)
 
+def _pictures(seed:int, work:Path, progress:bool)->SVSet:
+    "A rendered world with its frames in memory."
+    return decoded(read_sv(rendered("small", seed, work, progress)), workers=2, progress=progress)
+
 @one_thread()
+def step_network(
+    work:Path, # where rendered worlds and the network are kept
+    progress:bool, # bars
+)->ConvEncoder: # trained if it is not there
+    "The network that learnt to name the steps of `trunk_world` (chapter 33)."
+    named = Path(work)/"training"/f"names-small-s{trunk_world}"
+    return finished_encoder(named) or pretrain(_pictures(trunk_world, work, progress), named, progress=progress)
+
+@one_thread()
+def world_features(
+    seed:int, # of the world
+    work:Path, # where rendered worlds, the network and features are kept
+    progress:bool, # bars
+)->Path: # folder of features, made if it is not there
+    "A rendered world as `step_network` sees it."
+    kept = Path(work)/f"features-small-s{seed}"
+    return kept if kept.is_dir() else encode_set(_pictures(seed, work, progress), step_network(work, progress), kept, progress)
+
 def pretrained(
     cfg:SVConfig, # its seed draws the world
     folder:Path, # beside which worlds, the pretrained network and features are kept
     root:Path, # not used: everything is rendered
     progress:bool, # bars
 )->SVSet: # features in memory
-    "A rendered world through a network that learnt to name the steps of another one (chapter 33)."
-    work, kept, named = folder.parent, folder.parent/f"features-small-s{cfg.seed}", folder.parent/"training"/f"names-small-s{trunk_world}"
-    def pictures(seed:int)->SVSet: return decoded(read_sv(rendered("small", seed, work, progress)), workers=2, progress=progress)
-    if not kept.is_dir(): encode_set(pictures(cfg.seed), finished_encoder(named) or pretrain(pictures(trunk_world), named, progress=progress), kept, progress)
-    return on_features(replace(read_sv(work/f"small-s{cfg.seed}", backend=None), name=folder.name), kept)
+    "A rendered world through a network that learnt to name the steps of another one."
+    kept = world_features(cfg.seed, folder.parent, progress)
+    return on_features(replace(read_sv(folder.parent/f"small-s{cfg.seed}", backend=None), name=folder.name), kept)
 
 def recorded_form(
     folder:Path, # of a published set
@@ -342,6 +363,12 @@ def own_distances(
     head = {"head": HeadDistance(system.net)} if reads_frames(system) and hasattr(system.net, "embed") else {}
     return {"own": system.distance} | head | ({"Eq. 10": PrintedDistance(system.distance)} if hasattr(system.distance, "pair") else {})
 
+def all_distances(
+    system:System, # trained or not
+)->dict[str,nn.Module]: # its own, and on features of frames those of the rivals
+    "Every distance that is taken on the features of a system."
+    return own_distances(system) | (rival_distances() if reads_frames(system) else embedding_distances())
+
 # %% ../nbs/40_experiments.ipynb #0f16846b
 def frame_index(
     data:SVSet, # its test videos
@@ -392,14 +419,20 @@ def train_row(
 def measure_row(
     system:System, # trained
     data:SVSet, # as the system takes it
-    device:str, # where it is
+    distances:dict[str,nn.Module], # name -> distance
+    device:str, # where the system is
 )->tuple[pd.DataFrame,dict[str,Any]]: # test pairs with a column for each distance, and what they say
-    "The distances of the test pairs: the system's own and, on features of frames, those of the rivals; its own again with the frames of clips shuffled."
-    others = rival_distances() if reads_frames(system) else embedding_distances()
-    distances = {name: d.to(device) for name,d in (own_distances(system) | others).items()}
-    pairs = evaluate_pairs(system, data, "test", distances)
-    shuffled = evaluate_pairs(system, replace(data, source=ShuffledSource(data.source)), "test", {"shuffled": system.distance})
-    return pairs, _summary(pairs, list(distances), pair_edits(pairs, data.label_bank)) | _summary(shuffled, ["shuffled"])
+    "The distances of the test pairs."
+    pairs = evaluate_pairs(system, data, "test", {name: d.to(device) for name,d in distances.items()})
+    return pairs, _summary(pairs, list(distances), pair_edits(pairs, data.label_bank))
+
+def shuffled_row(
+    system:System, # trained
+    data:SVSet, # as the system takes it
+)->dict[str,Any]: # "shuffled", like a distance
+    "What is left of the system's own distance when the frames of every clip are shuffled."
+    pairs = evaluate_pairs(system, replace(data, source=ShuffledSource(data.source)), "test", {"shuffled": system.distance})
+    return _summary(pairs, ["shuffled"])
 
 def sv(
     cfg:SVConfig, # the row
@@ -419,10 +452,12 @@ def sv(
     T = int(system.net.n_frames)
     sizes["index"] = settle_index(Path(work)/"index"/f"{cfg.data}-s{cfg.seed}-T{T}.csv", data, T)
     data, model = through_trunk(system, data, None if cfg.steps else "test", work, progress), identity(system)
-    asked = data if family(cfg.method) == cfg.method else replace(data, truth={}) # a row with another K, say, is not asked for its steps
+    whole = family(cfg.method) == cfg.method # a variation, with another K, say, is asked for its verdict alone
+    asked = data if whole else replace(data, truth={})
     before = mined_steps(system, asked)
     history = train_row(cfg, system, data, work, model | dict(data=sizes["digest"]) | weights, device, progress)
-    pairs, distances = measure_row(system, data, device)
+    pairs, distances = measure_row(system, data, all_distances(system) if whole else {"own": system.distance}, device)
+    if whole: distances |= shuffled_row(system, data)
     record = dict(config=asdict(cfg), model=model, data=sizes, distances=distances, **weights,
                   mining=dict(before=before, after=mined_steps(system, asked), gain=mining_gain(system, asked)),
                   history=history.round(4).to_dict("list"), seconds=round(time.perf_counter() - start, 1), device=device, **environment())
@@ -672,6 +707,20 @@ def run_jobs(
                              "what was finished is kept: try again with fewer") from e
 
 # %% ../nbs/40_experiments.ipynb #27ece1ce
+def worlds_ahead(
+    seeds:Iterable[int], # of the worlds
+    work:Path, # where rendered worlds, the network and features are kept
+    progress:bool, # bars
+    workers:int, # processes
+)->None:
+    "What rows of several worlds look at, made side by side: the network beside the worlds, then their features."
+    lacking = [s for s in seeds if not (Path(work)/f"features-small-s{s}").is_dir()]
+    if not lacking: return
+    run_jobs([partial(step_network, work), *(partial(rendered, "small", s, work) for s in lacking)], workers, progress)
+    run_jobs([partial(world_features, s, work) for s in lacking], workers, progress)
+
+made_ahead:dict[str,Callable[[Iterable[int],Path,bool,int],None]] = dict(pretrained=worlds_ahead) # data that several processes make faster than one
+
 def run_rows(
     table:SVTable, # what is wanted
     methods_:Iterable[str]|None, # of `methods`; None: those of the table
@@ -683,12 +732,17 @@ def run_rows(
     progress:bool=True, # bars
     workers:int=1, # rows that are trained at once, each in a process of its own
 )->list[dict[str,Any]]: # all records of these seeds
-    "Run the rows of a table that have no record yet; the data of a seed are read once for all its methods."
-    rows, new = table_rows(table, results, methods_, seeds), missing_rows(table, methods_, seeds, results)
+    "Run the rows of a table that have no record yet; the data of a seed are read once for all its methods, pictures of one seed at a time: they fill the memory."
+    rows, new, jobs = table_rows(table, results, methods_, seeds), missing_rows(table, methods_, seeds, results), []
+    if new and table.data in made_ahead: made_ahead[table.data](dict.fromkeys(r.seed for r in new), work, progress, workers)
     for seed in dict.fromkeys(r.seed for r in new):
         some = [r for r in new if r.seed == seed]
         loaded = load_data(some[0], work, root, progress)
-        run_jobs([partial(sv, row, work, results, root, loaded, device) for row in some], workers, progress)
+        jobs += [partial(sv, row, work, results, root, loaded, device) for row in some]
+        if len(loaded.frame_shape) > 1:
+            run_jobs(jobs, workers, progress)
+            jobs = []
+    run_jobs(jobs, workers, progress)
     return read_records(results, record_path(results, rows[0]).parent.name.removeprefix("sv-"), [r.seed for r in rows])
 
 

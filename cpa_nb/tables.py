@@ -189,14 +189,16 @@ def people_development(
     return tuple(read_precog(Path(root)/"precog", left, held) for left,held in (((8,), (1, 2, 3)), ((8,), (4, 5, 6)), ((1,), (2, 7, 8))))
 
 def named_development(
-    cfg:SVConfig, # not used: one draw of features
+    cfg:SVConfig, # not used: the draws are these
     work:Path, # not used
     root:Path|None, # CPA_DATA
     progress:bool, # not used
-)->tuple[SVSet,...]: # tasks 13 to 15 held back for validation
+    held:tuple[tuple[str,...],...]=(("13", "14", "15"),), # tasks of the training list that are held back for validation, a choice a draw
+)->tuple[SVSet,...]: # draw n has features of its own as well
     "The simulated features of CSV on its development split (chapter 15)."
     if root is None: raise ValueError("named_development: the published lists are not part of the package; set CPA_DATA to the folder that holds svip/")
-    return (simulate_features(development_split(read_official("csv", Path(root)/"svip"/"CSV")), 0),)
+    lists = read_official("csv", Path(root)/"svip"/"CSV")
+    return tuple(simulate_features(development_split(lists, tasks), n) for n,tasks in enumerate(held))
 
 def recorded_development(
     cfg:SVConfig, # names the set

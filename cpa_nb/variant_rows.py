@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['held_tasks', 'held_back', 'held_draws', 'middle_only', 'packed', 'unpacked', 'variant_summary', 'variant_path',
-           'named_draws', 'variant_data', 'blank_feature', 'variant_row', 'variant_records', 'run_variants',
-           'difference', 'variant_table', 'kinds_table']
+           'variant_data', 'blank_feature', 'variant_row', 'variant_records', 'run_variants', 'difference',
+           'variant_table', 'kinds_table']
 
 # %% ../nbs/49_variant_rows.ipynb #fa4dd028
 import json
@@ -21,15 +21,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from .data.label_bank import simulate_features
-from .data.official import development_split, read_official
 from .data.sv import SVSet
 from .evaluation import evaluate_pairs
 from .experiments import SVConfig, chosen_lr, environment, identity, load_data, read_record, run_jobs, train_row, world_draws
 from .methods import methods
 from .metrics import auc, auc_by_type, bootstrap_draws
 from .model import System
-from .tables import Bench, development
+from .tables import Bench, development, named_development
 from .training import pair_batches, write_json
 from .variant_distances import background_distances, fit_background, reference, variant_distances
 
@@ -69,20 +67,8 @@ def variant_path(
     "Where the record of one data set lies."
     return Path(results)/"variants"/f"{cfg.data}-{'development' if develop else 's'}{cfg.seed}.json"
 
-held_tasks = (("13", "14", "15"), ("7", "8", "9"), ("10", "11", "12")) # of CSV's training list, one choice a draw
-
-def named_draws(
-    cfg:SVConfig, # not used: the draws are these
-    work:Path, # not used
-    root:Path|None, # CPA_DATA
-    progress:bool, # not used
-)->tuple[SVSet,...]: # the first is that of chapter 41
-    "The simulated features of CSV with other tasks held back, three times: tasks differ more than draws of features."
-    if root is None: raise ValueError("named_draws: the published lists are not part of the package; set CPA_DATA to the folder that holds svip/")
-    lists = read_official("csv", Path(root)/"svip"/"CSV")
-    return tuple(simulate_features(development_split(lists, tasks), n) for n,tasks in enumerate(held_tasks))
-
-held_back = development | dict(csv=named_draws)
+held_tasks = (("13", "14", "15"), ("7", "8", "9"), ("10", "11", "12")) # of CSV's training list, one choice a draw: tasks differ more than draws of features
+held_back = development | dict(csv=partial(named_development, held=held_tasks)) # the first draw of each is that of chapter 41
 held_draws = dict(pretrained=1, precog=3, csv=3) # of development data
 
 def variant_data(

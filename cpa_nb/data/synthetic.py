@@ -22,6 +22,7 @@ from typing import NamedTuple
 import av
 import numpy as np
 import pandas as pd
+from av.video.reformatter import VideoReformatter
 from tqdm.auto import tqdm
 
 # %% ../../nbs/10_synthetic.ipynb #6016421b
@@ -497,7 +498,8 @@ def write_video(
         stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], "yuv420p"
         stream.options = {"preset": "veryfast", "crf": str(crf), "g": "12", "x264-params": "threads=1:lookahead-threads=1:mbtree=0"} # mbtree: see below
         stream.codec_context.thread_count = 1
-        for picture in frames: box.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        scaler = VideoReformatter()
+        for picture in frames: box.mux(stream.encode(scaler.reformat(av.VideoFrame.from_ndarray(picture, format="rgb24"), format="yuv420p", threads=1)))
         box.mux(stream.encode())
     os.replace(part, path)
     return path
@@ -507,7 +509,8 @@ def _decode(path):
     with av.open(str(path)) as box:
         stream = box.streams.video[0]
         stream.codec_context.thread_count = 1
-        return np.stack([f.to_ndarray(format="rgb24") for f in box.decode(stream)])
+        scaler = VideoReformatter()
+        return np.stack([scaler.reformat(f, format="rgb24", threads=1).to_ndarray() for f in box.decode(stream)])
 
 # %% ../../nbs/10_synthetic.ipynb #facee3cf
 def video_ids(

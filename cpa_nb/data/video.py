@@ -123,7 +123,7 @@ def _pixels(frame:av.VideoFrame, size, scaler:VideoReformatter)->np.ndarray:
     turns = round(frame.rotation/90) % 4
     shown = size or ((frame.width, frame.height) if turns%2 else (frame.height, frame.width))
     h,w = shown[::-1] if turns%2 else shown
-    picture = scaler.reformat(frame, int(w), int(h), "rgb24", interpolation="AREA").to_ndarray()
+    picture = scaler.reformat(frame, int(w), int(h), "rgb24", interpolation="AREA", threads=1).to_ndarray()
     return np.rot90(picture, turns) if turns else picture
 
 def _in_order(path, wanted, size, strict:bool)->dict:
