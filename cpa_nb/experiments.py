@@ -102,9 +102,10 @@ def rendered(
     seed:int, # of the world
     work:Path, # where rendered worlds are kept
     progress:bool, # bars
+    workers:int=2, # processes
 )->Path: # its folder
     "A rendered world, made if it is not there."
-    return render_world(Path(work)/f"{name}-s{seed}", name, seed, workers=2, progress=progress)
+    return render_world(Path(work)/f"{name}-s{seed}", name, seed, workers=workers, progress=progress)
 
 @contextmanager
 def one_thread():
@@ -114,28 +115,30 @@ def one_thread():
     try: yield
     finally: torch.set_num_threads(before)
 
-def _pictures(seed:int, work:Path, progress:bool)->SVSet:
+def _pictures(seed:int, work:Path, progress:bool, workers:int)->SVSet:
     "A rendered world with its frames in memory."
-    return decoded(read_sv(rendered("small", seed, work, progress)), workers=2, progress=progress)
+    return decoded(read_sv(rendered("small", seed, work, progress, workers)), workers=workers, progress=progress)
 
 @one_thread()
 def step_network(
     work:Path, # where rendered worlds and the network are kept
     progress:bool, # bars
+    workers:int=2, # processes that render and decode
 )->ConvEncoder: # trained if it is not there
     "The network that learnt to name the steps of `trunk_world` (chapter 33)."
     named = Path(work)/"training"/f"names-small-s{trunk_world}"
-    return finished_encoder(named) or pretrain(_pictures(trunk_world, work, progress), named, progress=progress)
+    return finished_encoder(named) or pretrain(_pictures(trunk_world, work, progress, workers), named, progress=progress)
 
 @one_thread()
 def world_features(
     seed:int, # of the world
     work:Path, # where rendered worlds, the network and features are kept
     progress:bool, # bars
+    workers:int=2, # processes that render and decode
 )->Path: # folder of features, made if it is not there
     "A rendered world as `step_network` sees it."
     kept = Path(work)/f"features-small-s{seed}"
-    return kept if kept.is_dir() else encode_set(_pictures(seed, work, progress), step_network(work, progress), kept, progress)
+    return kept if kept.is_dir() else encode_set(_pictures(seed, work, progress, workers), step_network(work, progress, workers), kept, progress)
 
 def pretrained(
     cfg:SVConfig, # its seed draws the world
@@ -449,10 +452,9 @@ def sv(
     if path.exists(): return read_record(path, cfg)
     data = data or load_data(cfg, work, root, progress)
     system, sizes, weights = row_of(cfg, root)(data, cfg.seed).to(usable_device(device)), _sizes(data), weights_of(cfg, data, root)
-    T = int(system.net.n_frames)
+    whole, T = family(cfg.method) == cfg.method, int(system.net.n_frames) # a variation, with another K, say, is asked for its verdict alone
     sizes["index"] = settle_index(Path(work)/"index"/f"{cfg.data}-s{cfg.seed}-T{T}.csv", data, T)
     data, model = through_trunk(system, data, None if cfg.steps else "test", work, progress), identity(system)
-    whole = family(cfg.method) == cfg.method # a variation, with another K, say, is asked for its verdict alone
     asked = data if whole else replace(data, truth={})
     before = mined_steps(system, asked)
     history = train_row(cfg, system, data, work, model | dict(data=sizes["digest"]) | weights, device, progress)
@@ -716,8 +718,8 @@ def worlds_ahead(
     "What rows of several worlds look at, made side by side: the network beside the worlds, then their features."
     lacking = [s for s in seeds if not (Path(work)/f"features-small-s{s}").is_dir()]
     if not lacking: return
-    run_jobs([partial(step_network, work), *(partial(rendered, "small", s, work) for s in lacking)], workers, progress)
-    run_jobs([partial(world_features, s, work) for s in lacking], workers, progress)
+    run_jobs([partial(step_network, work, workers=1), *(partial(rendered, "small", s, work, workers=1) for s in lacking)], workers, progress)
+    run_jobs([partial(world_features, s, work, workers=1) for s in lacking], workers, progress)
 
 made_ahead:dict[str,Callable[[Iterable[int],Path,bool,int],None]] = dict(pretrained=worlds_ahead) # data that several processes make faster than one
 
@@ -732,7 +734,7 @@ def run_rows(
     progress:bool=True, # bars
     workers:int=1, # rows that are trained at once, each in a process of its own
 )->list[dict[str,Any]]: # all records of these seeds
-    "Run the rows of a table that have no record yet; the data of a seed are read once for all its methods, pictures of one seed at a time: they fill the memory."
+    "Run the rows of a table that have no record yet; the data of a seed are read once for all its methods, pictures one seed at a time."
     rows, new, jobs = table_rows(table, results, methods_, seeds), missing_rows(table, methods_, seeds, results), []
     if new and table.data in made_ahead: made_ahead[table.data](dict.fromkeys(r.seed for r in new), work, progress, workers)
     for seed in dict.fromkeys(r.seed for r in new):
