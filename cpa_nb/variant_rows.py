@@ -23,7 +23,7 @@ from torch import Tensor
 
 from .data.sv import SVSet
 from .evaluation import evaluate_pairs
-from .experiments import SVConfig, chosen_lr, environment, identity, load_data, read_record, run_jobs, train_row, world_draws
+from .experiments import SVConfig, chosen_lr, environment, identity, load_data, made_ahead, read_record, run_jobs, train_row, world_draws
 from .methods import methods
 from .metrics import auc, auc_by_type, bootstrap_draws
 from .model import System
@@ -147,6 +147,7 @@ def run_variants(
     base = SVConfig("recommended", bench.data, 0, bench.steps, chosen_lr(results, bench.data, "recommended"))
     held, tests = [(replace(base, seed=s), True) for s in range(held_draws[bench.data])], [(replace(base, seed=s), False) for s in bench.seeds[:3]]
     lacking = [w for w in (*held, *tests) if not variant_path(results, *w).exists()]
+    if lacking and bench.data in made_ahead: made_ahead[bench.data](dict.fromkeys(cfg.seed for cfg,_ in lacking), work, progress, workers)
     run_jobs([partial(variant_row, cfg, work, results, root, develop, clips) for cfg,develop in lacking], workers, progress)
     def found(some:list[tuple[SVConfig,bool]])->list[dict[str,Any]]: return [read_record(variant_path(results, *w), w[0]) for w in some]
     return found(held), found(tests)
