@@ -9,8 +9,8 @@ __all__ = ['trunk_world', 'published', 'other_data', 'without_root', 'sv_rows', 
            'weights_of', 'pair_edits', 'environment', 'record_path', 'row_name', 'other_choices', 'read_record',
            'reads_frames', 'mined_steps', 'mining_gain', 'identity', 'PrintedDistance', 'HeadDistance', 'own_distances',
            'all_distances', 'frame_index', 'settle_index', 'on_test', 'train_row', 'measure_row', 'shuffled_row', 'sv',
-           'read_records', 'world_draws', 'mean_draws', 'sv_table', 'kind_table', 'ladder_table', 'SVTable',
-           'gain_rows', 'mining_rows', 'lr_path', 'chosen_lr', 'unsearched', 'without_weights', 'table_rows',
+           'read_records', 'world_draws', 'mean_draws', 'by_method', 'sv_table', 'kind_table', 'ladder_table',
+           'SVTable', 'gain_rows', 'mining_rows', 'lr_path', 'chosen_lr', 'unsearched', 'without_weights', 'table_rows',
            'missing_rows', 'environment_of_workers', 'run_jobs', 'worlds_ahead', 'run_rows', 'validation_rows']
 
 # %% ../nbs/40_experiments.ipynb #4ba5c484
@@ -417,7 +417,10 @@ def train_row(
     if not cfg.steps: return pd.DataFrame()
     best = cfg.select != "last"
     train = TrainConfig(steps=cfg.steps, steps_per_epoch=100, lr=cfg.lr, seed=cfg.seed, patience=cfg.steps if best else 0)
-    return fit_validated(system, on_test(data) if best else data, train, Path(work)/"training"/row_name(cfg), device=device, progress=progress, about=about)
+    with warnings.catch_warnings(record=True) as said:
+        history = fit_validated(system, on_test(data) if best else data, train, Path(work)/"training"/row_name(cfg), device=device, progress=progress, about=about)
+    for w in said: warnings.warn(f"{row_name(cfg)}: {w.message}", w.category, stacklevel=2) # one of many rows, trained side by side
+    return history
 
 def measure_row(
     system:System, # trained
@@ -505,7 +508,7 @@ def _difference(some:dict[int,Any], name:str, base:dict[int,Any], base_name:str,
     low, high = np.nanquantile(draws1 - draws2, [.025, .975])
     return dict(difference=one - two, difference_low=float(low), difference_high=float(high))
 
-def _by_method(records:list[dict[str,Any]])->dict[str,dict[int,Any]]:
+def by_method(records:list[dict[str,Any]])->dict[str,dict[int,Any]]:
     "method -> seed -> record."
     return {m: {r["config"]["seed"]: r for r in records if r["config"]["method"] == m} for m in {r["config"]["method"] for r in records}}
 
@@ -515,7 +518,7 @@ def sv_table(
     reference:tuple[str,str]=("recommended", "own"), # what the differences are taken against
 )->pd.DataFrame: # AUC x 100: mean, sd over seeds, interval, difference to the reference with interval, each kind; WDR as it is
     "One row a method: means over seeds, intervals by resampling tasks and videos."
-    by = _by_method(records)
+    by = by_method(records)
     base = by.get(reference[0], {})
     out = []
     for label, method, name in rows:
@@ -537,7 +540,7 @@ def kind_table(
     reference:tuple[str,str]=("recommended", "own"), # the other side of the difference
 )->pd.DataFrame: # method, kind, difference of the reference to it (AUC x 100) with interval, clear: the interval excludes 0
     "By how much the reference is ahead of each row, kind by kind."
-    by, out = _by_method(records), []
+    by, out = by_method(records), []
     base = by.get(reference[0], {})
     kinds = sorted({k for r in base.values() for k in r["distances"][reference[1]]["kinds"]})
     for label, method, name in rows:

@@ -32,7 +32,7 @@ from .data.label_bank import simulate_features
 from .data.official import development_split, read_official
 from .data.sv import ArraySource, SVSet, read_precog
 from .evaluation import encode_videos, fit_validated, pair_distances
-from .experiments import (SVConfig, _by_method, SVTable, environment, identity, load_data, lr_path, mean_draws, on_test, one_thread, other_data, published,
+from .experiments import (SVConfig, by_method, SVTable, environment, identity, load_data, lr_path, mean_draws, on_test, one_thread, other_data, published,
                                    recorded_form, row_of, run_jobs, sv_table, weights_of, without_root)
 from .methods import k_name, methods, pixels_only, steps_printed, steps_recommended
 from .model import System
@@ -381,7 +381,7 @@ def halves(
 )->pd.DataFrame: # method, auc, difference, difference_low, difference_high: AUC x 100
     "What each part of Table 3 is worth: each row against the last of its half, which mines."
     parts = [[r for r in table3 if r.label.endswith(end)] for end in ("as printed", "recommended")]
-    each = [with_paper(records, rows, (rows[-1].method, "own")) for rows in parts if {r.method for r in rows} & _by_method(records).keys()]
+    each = [with_paper(records, rows, (rows[-1].method, "own")) for rows in parts if {r.method for r in rows} & by_method(records).keys()]
     return pd.concat(each, ignore_index=True).reindex(columns=["method", "auc", "difference", "difference_low", "difference_high"]) if each else pd.DataFrame()
 
 swept = {"the paper's values of 16, as printed": [r for r in table4 if r.paper], "of 32, recommended": [r for r in table4 if r.label.endswith("recommended")]}
@@ -390,7 +390,7 @@ def swings(
     records:list[dict[str,Any]], # of one data set
 )->pd.DataFrame: # K, rows, swing, noise, noise_high, level; a family whose rows were not all run on the same seeds is left out
     "How much of Table 4 is noise."
-    by = _by_method(records)
+    by = by_method(records)
     ran = {name: [set(by.get(r.method, {})) for r in rows] for name,rows in swept.items()}
     found = {name: (swing(records, rows), rows) for name,rows in swept.items() if ran[name][0] and all(s == ran[name][0] for s in ran[name])}
     return pd.DataFrame([dict(K=name, rows=len(rows), **s._asdict() | dict(level=", ".join(label.split()[2] for label in s.level)))
