@@ -418,7 +418,8 @@ def train_row(
     best = cfg.select != "last"
     train = TrainConfig(steps=cfg.steps, steps_per_epoch=100, lr=cfg.lr, seed=cfg.seed, patience=cfg.steps if best else 0)
     with warnings.catch_warnings(record=True) as said:
-        history = fit_validated(system, on_test(data) if best else data, train, Path(work)/"training"/row_name(cfg), device=device, progress=progress, about=about)
+        state = Path(work)/"training"/row_name(cfg)
+        history = fit_validated(system, on_test(data) if best else data, train, state, device=device, progress=progress, about=about)
     for w in said: warnings.warn(f"{row_name(cfg)}: {w.message}", w.category, stacklevel=2) # one of many rows, trained side by side
     return history
 
