@@ -116,7 +116,8 @@ def main()->None:
 @app.command()
 def render(
     out:Annotated[Path, typer.Argument(help="Folder to write; an interrupted rendering goes on where it stopped.")],
-    preset:Annotated[str, typer.Option(help="tiny (52 videos), small (1016), full (2904); people: PRECOG as video (144), needs CPA_DATA.")]="tiny",
+    preset:Annotated[str, typer.Option(help="tiny (52 videos), small (1016), full (2904); repeats, pauses: as small, with steps that come twice, or idle "
+                                                 "for much of the time; people: PRECOG as video (144), needs CPA_DATA.")]="tiny",
     seed:Annotated[int, typer.Option(help="Decides everything that is drawn.", callback=_at_least(0))]=0,
     workers:Annotated[int, typer.Option(help="Processes; they do not change the result.", callback=_at_least(1))]=2,
     quiet:Quiet=False, # no bars
@@ -130,7 +131,8 @@ def render(
     """
     from cpa_nb.data.people import render_people
     from cpa_nb.data.synthetic import render_world
-    if preset not in (sizes := ("tiny", "small", "full", "people")): raise ValueError(f"render: need --preset {', '.join(sizes)}; got {preset!r}")
+    sizes = ("tiny", "small", "full", "repeats", "pauses", "people")
+    if preset not in sizes: raise ValueError(f"render: need --preset {', '.join(sizes)}; got {preset!r}")
     if preset == "people":
         if not (folder := os.environ.get("CPA_DATA")): raise ValueError("render: PRECOG is not in the package; set CPA_DATA to the folder that holds precog/")
         world = render_people(out, Path(folder)/"precog", None, seed, workers=workers, progress=not quiet)
@@ -352,10 +354,10 @@ def _tables(which:str, data:str, task:str, select:str)->dict[str,Any]:
     return {f"{f'Table {which}' if which.isdigit() else which.capitalize()}, {benches[b].says}; difference: to {label}": paper_table(which, b, select)
             for b in _wanted_data(data)}
 
-def _wanted_data(data:str)->list[str]:
-    "The data sets that were named, if they are here; or all that are."
+def _wanted_data(data:str, also:tuple[str,...]=())->list[str]:
+    "The data sets that were named, if they are here; or those that are, less what has to be named."
     from cpa_nb.tables import at_hand, benches
-    root, names = _data_root(), [d.strip() for d in data.split(",")] if data else [*benches]
+    root, names = _data_root(), [d.strip() for d in data.split(",")] if data else [n for n,b in benches.items() if n in also or not b.if_named]
     if unknown := [n for n in names if n not in benches]: raise ValueError(f"table: need --data of {', '.join(benches)}; got {unknown[0]!r}")
     absent = [n for n in names if not at_hand(benches[n], root)]
     said = f"CPA_DATA is {root}" if root else "CPA_DATA is not set"
@@ -421,8 +423,11 @@ def _variants(b:str, run:_Run)->dict[str,Any]:
     "Other distances on the features of the recommended configuration."
     from cpa_nb.tables import benches
     from cpa_nb.variant_rows import run_variants, variant_table
-    held, tests = run_variants(benches[b], run.work, run.results, run.root, run.progress, run.workers)
-    return {"development data": variant_table(held), "test data": variant_table(tests)}
+    shown:dict[str,Any] = {}
+    for grain,method in {"": "recommended", ", 8 steps": "recommended_k8"}.items():
+        held, tests = run_variants(benches[b], run.work, run.results, run.root, run.progress, run.workers, method)
+        shown |= {f"development data{grain}": variant_table(held), f"test data{grain}": variant_table(tests)}
+    return shown
 
 def _filled(which:str, heading:str, wanted:Any, call:_Run, seeds:list[int]|None)->dict[str,Any]:
     "A table whose rows are read or trained, and what is asked of it besides, by heading."
@@ -449,7 +454,8 @@ def _beside(which:str, data:str, run:_Run, as_json:bool, not_taken:dict[str,Any]
     from cpa_nb.tables import benches, of_vectors
     seen = which in ("errors", "variants")
     _refuse(which, not_taken | (dict(methods=run.names) if seen else {}))
-    names = [n for n in _wanted_data(data) if data or not seen or benches[n].data in of_vectors]
+    also = tuple(n for n,b in benches.items() if b.data in of_vectors) if which == "variants" else ()
+    names = [n for n in _wanted_data(data, also) if data or not seen or benches[n].data in of_vectors]
     if seen and (other := [n for n in names if benches[n].data not in of_vectors]):
         raise ValueError(f"table: need --data of {', '.join(n for n,b in benches.items() if b.data in of_vectors)} for {which}; got {other[0]!r}")
     shown:dict[str,dict[str,Any]] = {}
@@ -474,7 +480,8 @@ AtOnce = Annotated[int, typer.Option(help="Rows that are trained at once, a proc
 @app.command()
 def table(
     which:Which, # table
-    data:Annotated[str, typer.Option(help="rendered, precog, ..., comma-separated; all if left out. Not for pixels, precog, people and ladder.")]="",
+    data:Annotated[str, typer.Option(help="Comma-separated; rendered, precog, csv and the published sets that are here if left out; "
+                                               "pixels, repeats, pauses if named. Not for pixels, precog, people and ladder.")]="",
     task:Annotated[str, typer.Option(help="For 1, 3, 4 and readings: sv, sequence verification.")]="sv",
     methods:Annotated[str, typer.Option(help="Rows to run, comma-separated; those of the table if left out. What has a record is printed anyway.")]="",
     seeds:Annotated[str, typer.Option(help="Comma-separated; each is a world, or a draw of people. Those of the book if left out.")]="",

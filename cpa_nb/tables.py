@@ -33,7 +33,7 @@ from .data.official import development_split, read_official
 from .data.sv import ArraySource, SVSet, read_precog
 from .evaluation import encode_videos, fit_validated, pair_distances
 from .experiments import (SVConfig, by_method, SVTable, environment, identity, load_data, lr_path, mean_draws, on_test, one_thread, other_data, published,
-                                   recorded_form, row_of, run_jobs, sv_table, weights_of, without_root)
+                                   recorded_form, row_of, run_jobs, seen_worlds, sv_table, weights_of, without_root)
 from .methods import k_name, methods, pixels_only, steps_printed, steps_recommended
 from .model import System
 from .training import TrainConfig, pair_batches, train_step, usable_device, write_json
@@ -113,11 +113,16 @@ class Bench(NamedTuple):
     steps:int # of the optimiser
     says:str # what it is
     methods:tuple[str,...]|None = None # rows that are run on it; None: all that can be
+    if_named:bool = False # left out of `cpa table` unless it is named
 
 benches = dict(
     rendered=Bench("pretrained", (1, 2, 3), 800, "rendered worlds (synthetic), unseen tasks, through a network that learnt to name the steps of another world"),
     pixels=Bench("small", (1, 2, 3), 800, "rendered worlds (synthetic), unseen tasks, everything learnt from pixels",
-                 ("recommended", "paper", "uniform", "dtw", "drop_dtw", "bag", "tsm", "swin", "x3d")),
+                 ("recommended", "paper", "uniform", "dtw", "drop_dtw", "bag", "tsm", "swin", "x3d"), True),
+    repeats=Bench("repeats", (1, 2, 3), 800, "rendered worlds in which two steps of every procedure come twice, through the same network",
+                  ("recommended", "uniform", "dtw", "drop_dtw"), True),
+    pauses=Bench("pauses", (1, 2, 3), 800, "rendered worlds that are idle for two fifths of the time, through the same network",
+                 ("recommended", "uniform", "dtw", "drop_dtw"), True),
     precog=Bench("precog", tuple(range(8)), 400, "PRECOG, skeletons of real people, unseen people"),
     csv=Bench("csv", (1, 2, 3), 800, "CSV's official pairs, features simulated from step names"),
     **{name: Bench(name, (0, 1, 2), 12_000, f"{name}, real videos") for name in published})
@@ -138,7 +143,7 @@ paper_rows:dict[str,tuple[Row,...]] = {"1": table1, "3": table3, "4": table4, "c
 plain_names = dict(tsm="TSM", swin="Video-Swin-T", tap_pan="TAP (Pan)", tap_su="TAP (Su)", clip="CLIP+TE+MLP", weaksvr="WeakSVR",
                    x3d="CPA on X3D-M, as printed") # what rows are called on the published sets, where they have their published size
 without_names = {"COIN-SV": ("weaksvr",)} # rows that cannot be had: its training procedures came without the names of their steps
-of_vectors = ("pretrained", "precog", "csv") # data whose frames are vectors: networks of pictures have no row there
+of_vectors = (*seen_worlds, "precog", "csv") # data whose frames are vectors: networks of pictures have no row there
 
 def paper_table(
     which:str, # a name in `paper_rows`
@@ -194,11 +199,11 @@ def named_development(
     root:Path|None, # CPA_DATA
     progress:bool, # not used
     held:tuple[tuple[str,...],...]=(("13", "14", "15"),), # tasks of the training list that are held back for validation, a choice a draw
-)->tuple[SVSet,...]: # draw n has features of its own as well
+)->tuple[SVSet,...]: # each has features of its own as well, of a seed that no table has
     "The simulated features of CSV on its development split (chapter 15)."
     if root is None: raise ValueError("named_development: the published lists are not part of the package; set CPA_DATA to the folder that holds svip/")
     lists = read_official("csv", Path(root)/"svip"/"CSV")
-    return tuple(simulate_features(development_split(lists, tasks), n) for n,tasks in enumerate(held))
+    return tuple(simulate_features(development_split(lists, tasks), 100*n) for n,tasks in enumerate(held))
 
 def recorded_development(
     cfg:SVConfig, # names the set
@@ -211,7 +216,7 @@ def recorded_development(
     return (data if "val" in data.pairs else development_split(data),)
 
 development:dict[str,Callable[[SVConfig,Path,Path|None,bool],tuple[SVSet,...]]] = dict(precog=people_development, csv=named_development)
-development |= dict.fromkeys(("small", "pretrained"), rendered_development) | dict.fromkeys(published, recorded_development)
+development |= dict.fromkeys(("small", *seen_worlds), rendered_development) | dict.fromkeys(published, recorded_development)
 
 def _validated(system:System, data:SVSet, loop:TrainConfig, folder:Path, device:str, progress:bool, **weights:Any)->float:
     "Train, and what validation says at the last epoch."
@@ -234,14 +239,14 @@ def tune_lr(
     while (lr := _untried(found)) is not None:
         loop = TrainConfig(steps=bench.steps, steps_per_epoch=max(1, bench.steps//2), lr=lr)
         folder, systems = Path(work)/"lr"/f"{bench.data}-{method}-{lr:g}", [row_of(cfg, root)(data, 0) for data in draws]
-        weights = weights_of(cfg, draws[0], root)
+        weights, model = weights_of(cfg, draws[0], root), identity(systems[0])
         each = [_validated(s, data, loop, folder/str(n), device, progress, **weights) for n,(s, data) in enumerate(zip(systems, draws, strict=True))]
         by_draw = found.get("draws", {}) | {f"{lr:g}": each}
         by_draw = {k: by_draw[k] for k in sorted(by_draw, key=float)}
         tried = {k: round(float(np.mean(v)), 4) for k,v in by_draw.items()}
         found = dict(data=bench.data, method=method, steps=bench.steps, tried=tried, draws=by_draw, chosen=float(max(tried, key=lambda k: tried[k])),
                      settled=_untried(dict(tried=tried)) is None, pairs=[len(d.pairs["val"]) for d in draws],
-                     lists=[d.list_digest() for d in draws], model=identity(systems[0]), **weights, **environment())
+                     lists=[d.list_digest() for d in draws], model=model, **weights, **environment())
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, found)
     return found

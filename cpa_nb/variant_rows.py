@@ -23,7 +23,7 @@ from torch import Tensor
 
 from .data.sv import SVSet
 from .evaluation import evaluate_pairs
-from .experiments import SVConfig, chosen_lr, environment, identity, load_data, made_ahead, read_record, run_jobs, train_row, world_draws
+from .experiments import SVConfig, chosen_lr, environment, identity, load_data, made_ahead, read_record, run_jobs, seen_worlds, train_row, world_draws
 from .methods import methods
 from .metrics import auc, auc_by_type, bootstrap_draws
 from .model import System
@@ -61,15 +61,17 @@ def variant_summary(
 # %% ../nbs/49_variant_rows.ipynb #32a45cf3
 def variant_path(
     results:Path, # data/results
-    cfg:SVConfig, # data and seed
+    cfg:SVConfig, # method, data and seed
     develop:bool, # whether it is the record of development data
-)->Path: # <results>/variants/<data>-s<seed>.json or <data>-development<seed>.json
+)->Path: # <results>/variants/<data>-s<seed>.json or <data>-development<seed>.json; <data>-<method> if that is not `recommended`
     "Where the record of one data set lies."
-    return Path(results)/"variants"/f"{cfg.data}-{'development' if develop else 's'}{cfg.seed}.json"
+    return Path(results)/"variants"/f"{_stem(cfg.data, cfg.method)}-{'development' if develop else 's'}{cfg.seed}.json"
+
+def _stem(data:str, method:str)->str: return data if method == "recommended" else f"{data}-{method}"
 
 held_tasks = (("13", "14", "15"), ("7", "8", "9"), ("10", "11", "12")) # of CSV's training list, one choice a draw: tasks differ more than draws of features
 held_back = development | dict(csv=partial(named_development, held=held_tasks)) # the first draw of each is that of chapter 41
-held_draws = dict(pretrained=1, precog=3, csv=3) # of development data
+held_draws = dict.fromkeys(seen_worlds, 1) | dict(precog=3, csv=3) # of development data
 
 def variant_data(
     cfg:SVConfig, # names the data and the seed
@@ -126,13 +128,14 @@ def variant_records(
     results:Path, # data/results
     data:str, # as in `SVConfig`
     develop:bool=False, # those of development data
+    method:str="recommended", # whose features
 )->list[dict[str,Any]]: # by seed
     "The records of one data set."
-    files = sorted((Path(results)/"variants").glob(f"{data}-{'development' if develop else 's'}*.json"))
+    files = sorted((Path(results)/"variants").glob(f"{_stem(data, method)}-{'development' if develop else 's'}*.json"))
     return sorted((json.loads(p.read_text()) for p in files), key=lambda r: r["config"]["seed"])
 
 # %% ../nbs/49_variant_rows.ipynb #adab8887
-middle_only = ("pretrained",) # data of which one clip of three is measured
+middle_only = tuple(seen_worlds) # data of which one clip of three is measured
 
 def run_variants(
     bench:Bench, # its data, seeds and budget
@@ -141,10 +144,11 @@ def run_variants(
     root:Path|None=None, # CPA_DATA
     progress:bool=True, # bars
     workers:int=1, # trainings at once, each in a process of its own
+    method:str="recommended", # whose features; a name in `methods` that is CPA
 )->tuple[list[dict[str,Any]],list[dict[str,Any]]]: # records of development data, and of the tables' first three seeds
-    "Train `recommended` where a record is missing, and measure every variant."
+    "Train where a record is missing, and measure every variant."
     clips = (2,) if bench.data in middle_only else (1, 2, 3)
-    base = SVConfig("recommended", bench.data, 0, bench.steps, chosen_lr(results, bench.data, "recommended"))
+    base = SVConfig(method, bench.data, 0, bench.steps, chosen_lr(results, bench.data, method))
     held, tests = [(replace(base, seed=s), True) for s in range(held_draws[bench.data])], [(replace(base, seed=s), False) for s in bench.seeds[:3]]
     lacking = [w for w in (*held, *tests) if not variant_path(results, *w).exists()]
     if lacking and bench.data in made_ahead: made_ahead[bench.data](dict.fromkeys(cfg.seed for cfg,_ in lacking), work, progress, workers)
@@ -163,7 +167,7 @@ def difference(
     def of(record:dict[str,Any], variant:str)->tuple[float,np.ndarray]:
         d = record["distances"][variant]
         value, text = (d["auc"], d["draws"]) if kind is None else (d["kinds"][kind], d["kind_draws"][kind])
-        return value, world_draws(unpacked(text).tolist(), record["config"]["seed"])
+        return value, world_draws(unpacked(text).tolist(), record)
     (one, draws1), (two, draws2) = ((np.mean([v for v,_ in x]), np.mean([d for _,d in x], 0)) for x in ([of(r, v) for r in records] for v in (name, base)))
     low, high = np.nanquantile(draws1 - draws2, [.025, .975])
     return dict(difference=100*float(one - two), low=100*float(low), high=100*float(high))

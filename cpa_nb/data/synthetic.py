@@ -37,6 +37,7 @@ class WorldConfig:
     n_steps_vocab:int=24 # different steps, verb and thing, in the world
     task_vocab:tuple=(8, 10) # fewest and most different steps that the procedures of one task draw on
     n_steps:tuple=(6, 7) # fewest and most steps of a base procedure; its variants have from one fewer to two more
+    again:int=0 # steps of a base procedure that come a second time
     idle:tuple=(.10, .25) # share of a video in which nothing is done
     train:tuple=(10, 5, 8) # tasks, procedures a task, videos a procedure
     val:tuple=(4, 8, 3) # tasks, procedures a task, videos a procedure
@@ -51,7 +52,7 @@ class WorldConfig:
             (4 <= self.n_steps[0] <= self.n_steps[1] < self.task_vocab[0] <= self.task_vocab[1] <= self.n_steps_vocab,
              "4 <= n_steps < task_vocab <= n_steps_vocab"),
             (0 <= self.idle[0] <= self.idle[1] < .9 - _floor*(self.n_steps[1] + 1), "less idle time, or fewer steps"),
-            (self.nuisance >= 0, "nuisance >= 0"), (self.fps > 0, "fps > 0")]
+            (0 <= self.again <= self.n_steps[0] - 2, "again from 0 to n_steps - 2"), (self.nuisance >= 0, "nuisance >= 0"), (self.fps > 0, "fps > 0")]
         for holds, text in rules:
             if not holds: raise ValueError(f"WorldConfig: need {text}; got {self}")
 
@@ -59,11 +60,13 @@ _floor = .06 # smallest share of a video that the frames of one step name take t
 
 # %% ../../nbs/10_synthetic.ipynb #66b29650
 def preset(
-    name:str, # "tiny" (52 videos), "small" (1016) or "full" (2904)
+    name:str, # "tiny" (52 videos), "small" (1016) or "full" (2904); "repeats" or "pauses": as small, with steps that come twice, or idle for much of the time
 )->WorldConfig: # ours
     "A named `WorldConfig`."
     presets = dict(tiny=WorldConfig(train=(2, 5, 2), val=(1, 8, 2), test=(1, 8, 2), frames=(40, 60)), small=WorldConfig(),
-                   full=WorldConfig(train=(14, 5, 20), val=(4, 8, 8), test=(13, 8, 12)))
+                   full=WorldConfig(train=(14, 5, 20), val=(4, 8, 8), test=(13, 8, 12)),
+                   repeats=WorldConfig(frames=(80, 100), n_steps=(4, 5), again=2), # longer, so that a third of a step is still seen
+                   pauses=WorldConfig(n_steps=(5, 6), idle=(.38, .46)))
     if name not in presets: raise ValueError(f"preset: need one of {sorted(presets)}; got {name!r}; build a WorldConfig for anything else")
     return presets[name]
 
@@ -251,8 +254,19 @@ def _reorder(s, spare, tempo, rng):
 
 _vary = dict(swap=_swap, move=_move, delete=_delete, add=_add, replace=_replace, repeat=_repeat, reorder=_reorder)
 
+def _come_again(steps, n, rng):
+    "A procedure in which n of its steps come a second time, with others between."
+    base = list(steps)
+    for _ in range(n):
+        free = [i for i, m in enumerate(base[:-1]) if base.count(m) == 1]
+        i = free[rng.integers(len(free))]
+        base.insert(int(rng.integers(i + 2, len(base) + 1)), base[i])
+    return tuple(base)
+
+def _apart(steps): return all(a != b for a, b in zip(steps, steps[1:], strict=False))
+
 def vary(
-    steps:tuple, # base procedure, at least 4 distinct step names
+    steps:tuple, # base procedure, at least 4 distinct step names, none twice in a row
     kind:str, # one of `kinds`
     vocab:list, # step names that the task may use; `add` and `replace` need one that is not in `steps`
     rng:np.random.Generator, # source of chance
@@ -261,9 +275,12 @@ def vary(
     "One variant of a procedure."
     spare = [v for v in vocab if v not in steps]
     if kind not in _vary: raise ValueError(f"vary: need one of {kinds}; got {kind!r}")
-    if len(steps) < 4 or len(set(steps)) < len(steps): raise ValueError(f"vary: need at least 4 distinct steps; got {steps}; vary a base procedure")
+    if len(set(steps)) < 4 or not _apart(steps):
+        raise ValueError(f"vary: need at least 4 distinct steps, none twice in a row; got {steps}; vary a base procedure")
     if not spare and kind in ("add", "replace"): raise ValueError(f"vary: need a step outside the procedure to {kind}; got {vocab}; enlarge vocab")
-    return tuple(_vary[kind](list(steps), spare, tempo or {}, rng))
+    while True: # where all steps are different the first is always fit
+        found = tuple(_vary[kind](list(steps), spare, tempo or {}, rng))
+        if found != tuple(steps) and _apart(found): return found
 
 # %% ../../nbs/10_synthetic.ipynb #6478eb2e
 class Step(NamedTuple):
@@ -305,7 +322,7 @@ def _draw_task(config, tempo, chosen, seen, rng):
     weight = np.exp(-.4*np.array([sum(m in s for s in seen) for m in tempo]))
     for _ in range(1000):
         names = rng.choice(list(tempo), rng.integers(config.task_vocab[0], config.task_vocab[1] + 1), replace=False, p=weight/weight.sum()).tolist()
-        base = tuple(names[:rng.integers(config.n_steps[0], config.n_steps[1] + 1)])
+        base = _come_again(names[:rng.integers(config.n_steps[0], config.n_steps[1] + 1)], config.again, rng)
         found = [base, *(vary(base, k, names, rng, tempo) for k in chosen)]
         if len(set(found)) == len(found) and not seen & set(found): return found
     raise ValueError(f"make_world: need {len(chosen) + 1} different procedures in a task; found none in 1000 draws; ask for fewer")
@@ -550,7 +567,9 @@ def world_pairs(
 # %% ../../nbs/10_synthetic.ipynb #3fbf9ec2
 _renderer = 2 # raised whenever the same seed gives other pixels
 
-def _settings(config, seed): return json.loads(json.dumps(dict(config=asdict(config), seed=seed, renderer=_renderer)))
+def _settings(config, seed):
+    chosen = {k: v for k, v in asdict(config).items() if (k, v) != ("again", 0)} # worlds from before there was a choice are the same
+    return json.loads(json.dumps(dict(config=chosen, seed=seed, renderer=_renderer)))
 
 def _write(path, text):
     "Write a text file whole or not at all."
