@@ -605,7 +605,7 @@ class SVTable(NamedTuple):
 
 sv_tables = dict(pixels=SVTable("small", (1, 2, 3), 800, lr=1e-3), precog=SVTable("precog", tuple(range(8)), 400),
                  people=SVTable("people", (0, 1), 400, ("recommended", "paper", "uniform", "dtw", "drop_dtw", "lite0", "zero-shot")),
-                 ladder=SVTable("small", (0, 4), 800, tuple(ladder), ladder_table, lr=1e-3))
+                 ladder=SVTable("pretrained", (0,), 800, (*ladder, "contrast"), ladder_table))
 
 def gain_rows(
     records:list[dict[str,Any]], # of one data set

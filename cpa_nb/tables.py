@@ -55,7 +55,7 @@ table1 = (
     Row("Drop-DTW", "drop_dtw", paper=(84.86, 74.12, 53.33)), Row("TE+MLP (no CLIP)", "clip", paper=(79.38, 83.48, 48.50)),
     Row("WeakSVR (stand-in texts)", "weaksvr", paper=(86.92, 86.09, 59.57)),
     Row("CPA, as printed", "paper", paper=(88.14, 84.29, 57.57)),
-    Row("CPA on X3D (slim)", "x3d", paper=(86.06, 88.11, 57.55)),
+    Row("CPA, recommended, on X3D (slim)", "x3d", paper=(86.06, 88.11, 57.55)),
     Row("DTW, centred", "dtw"), Row("bag of frames", "bag"), Row("CPA, recommended", "recommended"),
     Row("CPA, as printed, by its head", "paper", "head"), Row("CPA, recommended, by its head", "recommended", "head"),
     Row("DTW on CPA's features", "recommended", "DTW"), Row("DTW, squared, on CPA's features", "recommended", "DTW, squared"),
