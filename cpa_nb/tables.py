@@ -7,7 +7,7 @@ __all__ = ['paper_columns', 'table1', 'table3', 'table4', 'change_rows', 'readin
            'plain_names', 'without_names', 'of_vectors', 'lr_grid', 'lr_start', 'development', 'swept', 'asides', 'Row',
            'with_paper', 'Bench', 'at_hand', 'paper_table', 'next_lr', 'rendered_development', 'people_development',
            'named_development', 'recorded_development', 'tune_lr', 'read_lr', 'lr_rows', 'few_videos', 'cost',
-           'cost_rows', 'Swing', 'swing', 'resampled', 'halves', 'swings']
+           'cost_rows', 'Swing', 'swing', 'resampled', 'halves', 'swings', 'compared']
 
 # %% ../nbs/41_tables.ipynb #198513de
 import json
@@ -404,3 +404,17 @@ def swings(
 asides:dict[str,dict[str,Callable[[list[dict[str,Any]]],pd.DataFrame]]] = {
     "3": {"each half; difference: to the row that mines": halves}, "4": {"best less worst row, and what chance makes of equally good ones": swings}}
 
+
+# %% ../nbs/41_tables.ipynb #2f967322
+def compared(
+    records:list[dict[str,Any]], # of one data set
+    others:list[dict[str,Any]], # of the same, from elsewhere
+)->pd.DataFrame: # method, seeds, auc, other, difference (other less this), sd of it over seeds: AUC x 100 (ours)
+    "What rows that were run twice have in common."
+    one, two = by_method(records), by_method(others)
+    rows = []
+    for method in (m for m in one if m in two):
+        both = sorted(one[method].keys() & two[method].keys())
+        a, b = (np.array([100*by[method][s]["distances"]["own"]["auc"] for s in both]) for by in (one, two))
+        if both: rows.append(dict(method=method, seeds=len(both), auc=a.mean(), other=b.mean(), difference=(b - a).mean(), sd=np.std(b - a, ddof=1) if len(both) > 1 else np.nan))
+    return pd.DataFrame(rows, columns=["method", "seeds", "auc", "other", "difference", "sd"]).sort_values("method", ignore_index=True)
