@@ -197,6 +197,7 @@ readings:dict[str,CPAConfig] = {
     "paper_ctc": replace(paper, start="ctc"),
     "paper_mean": replace(paper, step_feature="mean"),
     "paper_centre": replace(paper, step_feature="centre"),
+    "paper_first": replace(paper, step_feature="first"),
     "paper_cosine": replace(paper, similarity="cosine"),
     "paper_scaled": replace(paper, weights=(.5, 1., 1/paper.n_steps**2, 0.)),
     "paper_no_step": replace(paper, weights=(1., 0., 1., 0.)),

@@ -75,7 +75,8 @@ change_rows = (Row("CPA, recommended", "recommended"), Row("CPA, no way out, no 
 
 reading_rows = (Row("as printed", "paper"), Row("block score over sqrt(area)", "paper_sqrt"), Row("harmonic block score", "paper_harmonic"),
                 Row("block score of the released program", "paper_official"), Row("start of the released program", "paper_ctc"),
-                Row("mean step feature", "paper_mean"), Row("middle frame for step feature", "paper_centre"), Row("cosine, learned scale", "paper_cosine"),
+                Row("mean step feature", "paper_mean"), Row("middle frame for step feature", "paper_centre"),
+                Row("first frame for step feature", "paper_first"), Row("cosine, learned scale", "paper_cosine"),
                 Row("loss weights of the released program", "paper_scaled"), Row("no step loss", "paper_no_step"))
 
 # %% ../nbs/41_tables.ipynb #809c5dd0
@@ -415,6 +416,8 @@ def compared(
     rows = []
     for method in (m for m in one if m in two):
         both = sorted(one[method].keys() & two[method].keys())
+        if not both: continue
         a, b = (np.array([100*by[method][s]["distances"]["own"]["auc"] for s in both]) for by in (one, two))
-        if both: rows.append(dict(method=method, seeds=len(both), auc=a.mean(), other=b.mean(), difference=(b - a).mean(), sd=np.std(b - a, ddof=1) if len(both) > 1 else np.nan))
+        spread = np.std(b - a, ddof=1) if len(both) > 1 else np.nan
+        rows.append(dict(method=method, seeds=len(both), auc=a.mean(), other=b.mean(), difference=(b - a).mean(), sd=spread))
     return pd.DataFrame(rows, columns=["method", "seeds", "auc", "other", "difference", "sd"]).sort_values("method", ignore_index=True)
