@@ -528,8 +528,10 @@ def _difference(some:dict[int,Any], name:str, base:dict[int,Any], base_name:str,
     low, high = np.nanquantile(draws1 - draws2, [.025, .975])
     return dict(difference=one - two, difference_low=float(low), difference_high=float(high))
 
-def by_method(records:list[dict[str,Any]])->dict[str,dict[int,Any]]:
-    "method -> seed -> record."
+def by_method(
+    records:list[dict[str,Any]], # of one data set
+)->dict[str,dict[int,Any]]: # method -> seed -> record
+    "Records by method and seed."
     return {m: {r["config"]["seed"]: r for r in records if r["config"]["method"] == m} for m in {r["config"]["method"] for r in records}}
 
 def sv_table(
