@@ -747,6 +747,7 @@ def worlds_ahead(
     run_jobs([partial(step_network, work, workers=1), *(partial(rendered, name, s, work, workers=1) for s in lacking)], workers, progress)
     run_jobs([partial(world_features, s, work, workers=1, name=name) for s in lacking], workers, progress)
 
+# data that several processes make faster than one
 made_ahead:dict[str,Callable[[Iterable[int],Path,bool,int],None]] = {d: partial(worlds_ahead, name) for d,name in seen_worlds.items()}
 
 def run_rows(
