@@ -531,7 +531,13 @@ def _difference(some:dict[int,Any], name:str, base:dict[int,Any], base_name:str,
 def by_method(
     records:list[dict[str,Any]], # of one data set
 )->dict[str,dict[int,Any]]: # method -> seed -> record
-    "Records by method and seed."
+    "Records by method and seed; ValueError where rows of one seed saw different data, so that their difference would tell nothing."
+    saw:dict[int,dict[str,list[str]]] = {}
+    for r in records: saw.setdefault(r["config"]["seed"], {}).setdefault(r["data"]["digest"][:8], []).append(r["config"]["method"])
+    for seed,by in saw.items():
+        if len(by) > 1:
+            said = "; ".join(f"{digest}: {', '.join(rows)}" for digest,rows in by.items())
+            raise ValueError(f"by_method: need rows of one seed that saw the same data; got for seed {seed} {said}; move one group away and run it anew")
     return {m: {r["config"]["seed"]: r for r in records if r["config"]["method"] == m} for m in {r["config"]["method"] for r in records}}
 
 def sv_table(

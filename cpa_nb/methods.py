@@ -25,7 +25,7 @@ from .baselines.sv import BagDistance, CentredDTWDistance, DropDTWDistance, Unif
 from .baselines.text import build_te_mlp, build_weaksvr, training_steps
 from .data.sv import SVSet, encoded
 from .language import HashedText
-from .model import CPAConfig, CPADistance, Network, System, build_cpa, network_for, paper, recommended
+from .model import CPAConfig, CPADistance, Network, System, at_frames, build_cpa, network_for, paper, recommended
 
 # %% ../nbs/35_methods.ipynb #521e49cd
 Builder = Callable[[SVSet,int], System] # (data, seed) -> untrained system
@@ -222,7 +222,7 @@ def family(
 
 k_rows:dict[str,CPAConfig] = {k_name(base, K): replace(ladder[base], n_steps=K)
                               for base,some in (("paper", steps_printed), ("recommended", steps_recommended + steps_coarse)) for K in some}
-denser = replace(recommended, n_frames=48, n_steps=33) # half more frames, and steps in the same ratio
+denser = at_frames(recommended, 48) # half more frames, and steps in the same ratio
 cpa_rows = readings | k_rows | dict(contrast=replace(recommended, weights=(1., 0., 1., 1.)), fixed=replace(recommended, nothing_of="one", limit=None),
                                     recommended_t48=denser) # rows that are CPA, beside the ladder
 methods |= {name: cpa(cfg) for name,cfg in cpa_rows.items()}

@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['step_features', 'paper', 'recommended', 'scores', 'loss_terms', 'mean_step', 'centre_step', 'first_step',
-           'random_step', 'CPAConfig', 'check_weights', 'check_config', 'block_score', 'Pair', 'StepLogits',
-           'CPADistance', 'Encoder', 'Network', 'DirectNetwork', 'network_for', 'Batch', 'task_loss', 'step_loss',
-           'align_loss', 'every_pair', 'contrast_loss', 'System', 'build_cpa']
+           'random_step', 'CPAConfig', 'at_frames', 'check_weights', 'check_config', 'block_score', 'Pair',
+           'StepLogits', 'CPADistance', 'Encoder', 'Network', 'DirectNetwork', 'network_for', 'Batch', 'task_loss',
+           'step_loss', 'align_loss', 'every_pair', 'contrast_loss', 'System', 'build_cpa']
 
 # %% ../nbs/21_model.ipynb #121cadc2
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import isfinite
 from pathlib import Path
@@ -87,6 +87,14 @@ class CPAConfig:
 paper = CPAConfig(n_frames=16, n_steps=13, similarity="dot", score="mean", prior=0., start="paper", step_feature="random",
                   nothing=None, verdict="align")
 recommended = CPAConfig()
+
+def at_frames(
+    cfg:CPAConfig, # choices
+    n_frames:int, # T, frames of a clip
+)->CPAConfig: # with so many frames, and steps in the same ratio to them
+    "The same choices on longer or shorter clips (ours)."
+    return replace(cfg, n_frames=n_frames, n_steps=max(1, round(cfg.n_steps*n_frames/cfg.n_frames)))
+
 scores:dict[str,Callable[[int,int,int],BlockTables]] = dict(mean=mean_score, sqrt=sqrt_score, harmonic=harmonic_score, official=official_score)
 
 # %% ../nbs/21_model.ipynb #f043ba1e
