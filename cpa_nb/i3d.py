@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['inception', 'Unit', 'Pool', 'Widths', 'Mixed', 'I3D', 'load_i3d']
 
-# %% ../nbs/54_i3d.ipynb #88bebcd7
+# %% ../nbs/54_i3d.ipynb #9b285659
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from .backbones import KeyReport, fill_weights, read_weights, same_padding
 
-# %% ../nbs/54_i3d.ipynb #31e1fa5f
+# %% ../nbs/54_i3d.ipynb #3e1f4f0a
 def _pad(x:Tensor, kernel:tuple[int,...], stride:tuple[int,...])->Tensor:
     "Zeros around time, height and width."
     sides = [same_padding(n, k, s) for n,k,s in zip(x.shape[2:], kernel, stride, strict=True)]
@@ -51,7 +51,7 @@ class Pool(nn.Module):
         "Pad, pool."
         return nnf.max_pool3d(_pad(x, self.kernel, self.stride), self.kernel, self.stride)
 
-# %% ../nbs/54_i3d.ipynb #c9c368ce
+# %% ../nbs/54_i3d.ipynb #e24228c5
 class Widths(NamedTuple):
     "Channels of the branches of a block."
     point:int # first branch
@@ -112,7 +112,7 @@ class I3D(nn.Module):
             x = getattr(self, f"mixed_{name}")(x)
         return x
 
-# %% ../nbs/54_i3d.ipynb #a702c72e
+# %% ../nbs/54_i3d.ipynb #d26b165e
 _branches = {"b0": "branch_0", "b1a": "branch_1.0", "b1b": "branch_1.1", "b2a": "branch_2.0", "b2b": "branch_2.1", "b3b": "branch_3.1"}
 
 def _our_name(key:str)->str:
