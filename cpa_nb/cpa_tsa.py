@@ -6,7 +6,7 @@
 __all__ = ['Videos', 'Seen', 'FrameFeatures', 'ClipFeatures', 'AQAConfig', 'cpa_of', 'ScoredPairs', 'Compared', 'uniform_bounds',
            'StepAssessor']
 
-# %% ../nbs/56_cpa_tsa.ipynb #90c01c48
+# %% ../nbs/56_cpa_tsa.ipynb #9c78652b
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from .differentiable import MinedTorch, alignment_distance_torch
 from .model import CPAConfig, CPADistance, align_loss, paper, step_loss
 from .tsa import ClipTower, CrossDecoder, DeltaHead, TransitionHead, cut_segments, three_steps, transition_loss, transitions
 
-# %% ../nbs/56_cpa_tsa.ipynb #3d0d67a8
+# %% ../nbs/56_cpa_tsa.ipynb #f557ecc2
 class Videos(NamedTuple):
     "Cached features of a batch of videos."
     x:Tensor # (B,T,n) frames, or (B,C,n) clips
@@ -64,7 +64,7 @@ class ClipFeatures(nn.Module):
         "96 frames."
         return Seen(self.tower(videos.x), self.tower.maps(videos.m[..., None], self.reshaped)[..., 0])
 
-# %% ../nbs/56_cpa_tsa.ipynb #9d37e191
+# %% ../nbs/56_cpa_tsa.ipynb #e26b2d6d
 @dataclass(frozen=True)
 class AQAConfig:
     "Every choice of a system that compares step by step."
@@ -93,7 +93,7 @@ def cpa_of(
     "CPA's distance for these steps."
     return CPADistance(replace(cfg.cpa, n_frames=cfg.tokens, n_steps=cfg.n_steps))
 
-# %% ../nbs/56_cpa_tsa.ipynb #15ac1e91
+# %% ../nbs/56_cpa_tsa.ipynb #bb3cc12a
 class ScoredPairs(NamedTuple):
     "A batch of queries and exemplars."
     one:Videos # queries
@@ -102,6 +102,8 @@ class ScoredPairs(NamedTuple):
     y2:Tensor # (B,) scores of the exemplars
     cuts1:Tensor|None = None # (B,2) true transitions, frames; None: not known, as CPA has it
     cuts2:Tensor|None = None # (B,2) of the exemplars
+    judges1:Tensor|None = None # (B,J) marks of the queries' judges, for a method that needs them
+    difficulty1:Tensor|None = None # (B,) factor of the queries' scores, for that method
 
 class Compared(NamedTuple):
     "What a comparison of pairs is made of."
