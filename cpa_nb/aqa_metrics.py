@@ -11,16 +11,17 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from scipy.stats import kendalltau, pearsonr, spearmanr
 
 # %% ../nbs/53_aqa_metrics.ipynb #f4466f9e
 def _checked(predicted:Any, true:Any, who:str)->tuple[np.ndarray,np.ndarray]:
     "Two vectors of finite numbers, or an error."
     p, y = np.asarray(predicted, dtype=np.float64), np.asarray(true, dtype=np.float64)
-    if p.shape != y.shape or p.ndim != 1 or len(p) < 2: raise ValueError(f"{who}: need two or more predictions and as many scores; got {p.shape} and {y.shape}; check the table")
+    if p.shape != y.shape or p.ndim != 1 or len(p) < 2:
+        raise ValueError(f"{who}: need two or more predictions and as many scores; got {p.shape} and {y.shape}; check the table")
     if not (np.isfinite(p).all() and np.isfinite(y).all()):
-        raise ValueError(f"{who}: need finite numbers; got {int((~np.isfinite(p)).sum())} predictions and {int((~np.isfinite(y)).sum())} scores that are not; they would be ranked")
+        raise ValueError(f"{who}: need finite numbers; got {int((~np.isfinite(p)).sum())} predictions and {int((~np.isfinite(y)).sum())} scores "
+                         "that are not; they would be ranked")
     return p, y
 
 def rank_correlation(
@@ -82,8 +83,10 @@ def step_overlap(
 )->Overlap: # (TSA's program: middle; mean3 ours)
     "How well transitions are found."
     p, t = np.asarray(predicted_nv2, dtype=np.float64), np.asarray(true_n2, dtype=np.float64)
-    if p.ndim != 3 or p.shape[2] != 2 or t.shape != (len(p), 2): raise ValueError(f"step_overlap: need (N,V,2) and (N,2); got {p.shape} and {t.shape}; one exemplar is V=1")
-    if np.isnan(p).all((1, 2)).any() or not np.isfinite(t).all(): raise ValueError("step_overlap: need transitions for every recording; got none for some; leave those out")
+    if p.ndim != 3 or p.shape[2] != 2 or t.shape != (len(p), 2):
+        raise ValueError(f"step_overlap: need (N,V,2) and (N,2); got {p.shape} and {t.shape}; one exemplar is V=1")
+    if np.isnan(p).all((1, 2)).any() or not np.isfinite(t).all():
+        raise ValueError("step_overlap: need transitions for every recording; got none for some; leave those out")
     swapped, p = int((p[..., 0] > p[..., 1]).sum()), np.sort(p, axis=-1)
     t0, (t1, t2), end = np.zeros((len(t), 1)), (t[:, :1], t[:, 1:]), np.full((len(t), 1), length)
     middle = _iou(p[..., 0], p[..., 1], t1, t2)

@@ -8,7 +8,7 @@ __all__ = ['Videos', 'Seen', 'FrameFeatures', 'ClipFeatures', 'AQAConfig', 'cpa_
 
 # %% ../nbs/56_cpa_tsa.ipynb #9c78652b
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as nnf
@@ -38,8 +38,8 @@ class FrameFeatures(nn.Module):
     ):
         super().__init__()
         self.norm = nn.BatchNorm1d(n)
-        self.over_time = nn.Sequential(nn.Conv1d(n, dim, 5, padding=2), nn.BatchNorm1d(dim), nn.ReLU(), nn.Conv1d(dim, dim, 5, padding=2), nn.BatchNorm1d(dim), nn.ReLU())
-        self.place = nn.Sequential(nn.BatchNorm1d(k), nn.Conv1d(k, dim, 5, padding=2), nn.BatchNorm1d(dim), nn.ReLU())
+        def conv(n_in:int)->list[nn.Module]: return [nn.Conv1d(n_in, dim, 5, padding=2), nn.BatchNorm1d(dim), nn.ReLU()]
+        self.over_time, self.place = nn.Sequential(*conv(n), *conv(dim)), nn.Sequential(nn.BatchNorm1d(k), *conv(k))
 
     def forward(self,
         videos:Videos, # (B,T,n), (B,T,k,P)
@@ -82,10 +82,12 @@ class AQAConfig:
 
     def __post_init__(self)->None:
         allowed = ("mined", "uniform", "found", "true")
-        if self.steps not in allowed: raise ValueError(f"AQAConfig: steps must be one of {', '.join(allowed)}; got {self.steps!r}; mind the spelling")
-        if not 1 <= self.n_steps <= self.tokens: raise ValueError(f"AQAConfig: need 1 <= n_steps <= tokens; got {self.n_steps} and {self.tokens}; lower n_steps")
-        if self.steps in ("found", "true") and self.n_steps != 3: raise ValueError(f"AQAConfig: need n_steps 3 where steps are {self.steps}; got {self.n_steps}")
-        if min(self.step_weight, self.align_weight) < 0 or not self.score_scale > 0: raise ValueError(f"AQAConfig: need weights >= 0 and score_scale > 0; got {self}")
+        rules = [(self.steps in allowed, f"steps must be one of {', '.join(allowed)}; got {self.steps!r}; mind the spelling"),
+                 (1 <= self.n_steps <= self.tokens, f"need 1 <= n_steps <= tokens; got {self.n_steps} and {self.tokens}; lower n_steps"),
+                 (self.steps in allowed[:2] or self.n_steps == 3, f"need n_steps 3 where steps are {self.steps}; got {self.n_steps}"),
+                 (min(self.step_weight, self.align_weight) >= 0 and self.score_scale > 0, f"need weights >= 0 and score_scale > 0; got {self}")]
+        for holds,text in rules:
+            if not holds: raise ValueError(f"AQAConfig: {text}")
 
 def cpa_of(
     cfg:AQAConfig, # K, T
@@ -141,7 +143,8 @@ class StepAssessor(nn.Module):
         u_btd:Tensor, # (B,96,dim)
     )->Tensor: # (B,tokens,dim)
         "Means of neighbouring frames."
-        if u_btd.shape[1] % self.cfg.tokens: raise ValueError(f"StepAssessor: need frames in a multiple of {self.cfg.tokens} tokens; got {u_btd.shape[1]}; choose a divisor")
+        if u_btd.shape[1] % self.cfg.tokens:
+            raise ValueError(f"StepAssessor: need frames in a multiple of {self.cfg.tokens} tokens; got {u_btd.shape[1]}; choose a divisor")
         return u_btd.unflatten(1, (self.cfg.tokens, -1)).mean(2)
 
     def cuts(self,
@@ -152,12 +155,13 @@ class StepAssessor(nn.Module):
         "Steps that do not come from mining."
         B, T, zero = len(s1.u_btd), s1.u_btd.shape[1], s1.u_btd.new_zeros(())
         if self.cfg.steps in ("mined", "uniform"): return *(uniform_bounds(B, self.cfg.n_steps, T).to(s1.u_btd.device),)*2, zero
-        known = pairs.cuts1 is not None and pairs.cuts2 is not None
-        if not known and (self.cfg.steps == "true" or self.training): raise ValueError("StepAssessor: need true transitions for these steps; got none; mine them instead")
-        if self.cfg.steps == "true": return three_steps(pairs.cuts1, T), three_steps(pairs.cuts2, T), zero
-        logits = [self.head(s.u_btd) for s in (s1, s2)]
-        loss = (transition_loss(logits[0], pairs.cuts1) + transition_loss(logits[1], pairs.cuts2))/2 if known else zero
-        at = (pairs.cuts1, pairs.cuts2) if self.training and self.progress < self.cfg.told else [transitions(x) for x in logits]
+        true = None if pairs.cuts1 is None or pairs.cuts2 is None else (pairs.cuts1, pairs.cuts2)
+        if true is None and (self.head is None or self.training):
+            raise ValueError("StepAssessor: need true transitions for these steps; got none; mine them instead")
+        if self.head is None and true: return three_steps(true[0], T), three_steps(true[1], T), zero
+        logits = [cast(nn.Module, self.head)(s.u_btd) for s in (s1, s2)]
+        loss = (transition_loss(logits[0], true[0]) + transition_loss(logits[1], true[1]))/2 if true else zero
+        at = true if true and self.training and self.progress < self.cfg.told else (transitions(logits[0]), transitions(logits[1]))
         return three_steps(at[0], T), three_steps(at[1], T), loss
 
     def ask(self,

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 # %% ../nbs/55_tsa.ipynb #4306ec3f
 def _double(n_in:int, n_out:int)->nn.Sequential:
     "Two convolutions of three, each with batch norm and ReLU."
-    return nn.Sequential(nn.Conv1d(n_in, n_out, 3, padding=1), nn.BatchNorm1d(n_out), nn.ReLU(), nn.Conv1d(n_out, n_out, 3, padding=1), nn.BatchNorm1d(n_out), nn.ReLU())
+    def conv(n:int)->list[nn.Module]: return [nn.Conv1d(n, n_out, 3, padding=1), nn.BatchNorm1d(n_out), nn.ReLU()]
+    return nn.Sequential(*conv(n_in), *conv(n_out))
 
 class ClipTower(nn.Module):
     "Features of clips as features of frames: (B,9,D) -> (B,96,D/16)."
@@ -32,7 +33,8 @@ class ClipTower(nn.Module):
         x_bcd:Tensor, # (B,C,D), D a multiple of 16
     )->Tensor: # (B,96,D/16) (FineDiving, models/PS.py)
         "Clips in, frames out."
-        if x_bcd.ndim != 3 or x_bcd.shape[2] % 16: raise ValueError(f"ClipTower: need (B,clips,D) with D a multiple of 16; got {tuple(x_bcd.shape)}; pad the features")
+        if x_bcd.ndim != 3 or x_bcd.shape[2] % 16:
+            raise ValueError(f"ClipTower: need (B,clips,D) with D a multiple of 16; got {tuple(x_bcd.shape)}; pad the features")
         return self.blocks(x_bcd)
 
     def maps(self,
@@ -81,13 +83,14 @@ def cut_segments(
     size:int=5, # frames of a segment afterwards
 )->Tensor: # (B,S,size,...) (FineDiving: linear interpolation, corners aligned)
     "Every segment with the same number of frames."
-    if bounds_bs.ndim != 2 or len(bounds_bs) != len(u_btd) or (bounds_bs[:, 1:] <= bounds_bs[:, :-1]).any() or (bounds_bs[:, -1] > u_btd.shape[1]).any():
-        raise ValueError(f"cut_segments: need increasing bounds (B,S+1) within {u_btd.shape[1]} frames; got {bounds_bs.tolist()[:2]}; give every segment a frame")
+    if len(bounds_bs) != len(u_btd) or (bounds_bs.diff(dim=1) <= 0).any() or (bounds_bs[:, -1] > u_btd.shape[1]).any():
+        raise ValueError(f"cut_segments: need increasing bounds (B,S+1) within {u_btd.shape[1]} frames; got {bounds_bs[:2].tolist()}; "
+                         "give every segment a frame")
     first, last = bounds_bs[:, :-1, None], bounds_bs[:, 1:, None] - 1
-    share = torch.linspace(0, 1, size, device=u_btd.device, dtype=u_btd.dtype) if size > 1 else torch.full((1,), .5, device=u_btd.device, dtype=u_btd.dtype)
+    share = torch.linspace(0, 1, size, dtype=u_btd.dtype).to(u_btd.device) if size > 1 else u_btd.new_full((1,), .5)
     at = first + (last - first)*share # (B,S,size)
-    low = at.floor().long().clamp(max=u_btd.shape[1] - 1)
-    high, part, rows = torch.minimum(low + 1, last), (at - low).reshape(*at.shape, *[1]*(u_btd.ndim - 2)), torch.arange(len(u_btd), device=u_btd.device)[:, None, None]
+    low, rows = at.floor().long().clamp(max=u_btd.shape[1] - 1), torch.arange(len(u_btd), device=u_btd.device)[:, None, None]
+    high, part = torch.minimum(low + 1, last), (at - low).reshape(*at.shape, *[1]*(u_btd.ndim - 2))
     return (1 - part)*u_btd[rows, low] + part*u_btd[rows, high]
 
 def three_steps(

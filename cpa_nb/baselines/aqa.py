@@ -89,7 +89,8 @@ class MUSDL(nn.Module):
         "Divergence from the Gaussians of the marks, in ascending order of marks."
         if pairs.judges1 is None: raise ValueError("MUSDL: need the judges' marks; got none; use USDL")
         x, marks = pairs.one.x.mean(1), pairs.judges1.sort(1).values*(self.bins - 1)/10
-        each = [nnf.kl_div(torch.log_softmax(net(x), 1), score_distribution(m, self.bins, self.sd), reduction="batchmean") for net,m in zip(self.nets, marks.T, strict=True)]
+        wanted = [score_distribution(m, self.bins, self.sd) for m in marks.T]
+        each = [nnf.kl_div(torch.log_softmax(net(x), 1), w, reduction="batchmean") for net,w in zip(self.nets, wanted, strict=True)]
         return dict(task=torch.stack(each).sum())
 
     def predict(self,
@@ -149,7 +150,7 @@ class RegressionTree(nn.Module):
 class CoRe(nn.Module):
     "Mean features of query and exemplar and the exemplar's score, down a tree of differences."
     needs_exemplars, needs_step_labels, needs_judges = True, False, False
-    edges:Tensor
+    edges:Tensor # of the leaves, differences of scores
     def __init__(self,
         n:int, # features of a frame
         edges:np.ndarray, # of `leaf_edges`, on training pairs

@@ -33,7 +33,8 @@ class ScoredSet:
         if (wrong := [c for c in self.table if c not in _columns]) or [*self.table] != [*_columns]:
             raise ValueError(f"ScoredSet {self.name}: need columns {', '.join(_columns)}; got {[*self.table]}; leave {wrong or 'none'} out")
         if not np.isfinite(self.table.score).all(): raise ValueError(f"ScoredSet {self.name}: need finite scores; got one that is not; leave it out")
-        if self.table.id.duplicated().any(): raise ValueError(f"ScoredSet {self.name}: need every recording once; got {self.table.id[self.table.id.duplicated()].iloc[0]!r} twice")
+        twice = self.table.id[self.table.id.duplicated()]
+        if len(twice): raise ValueError(f"ScoredSet {self.name}: need every recording once; got {twice.iloc[0]!r} twice")
         if not self.score_range > 0: raise ValueError(f"ScoredSet {self.name}: need score_range > 0; got {self.score_range}; scores must differ")
 
     def rows(self, split:str)->pd.DataFrame:
@@ -94,7 +95,7 @@ def training_pairs(
 # %% ../../nbs/52_aqa_data.ipynb #3318da58
 def _bad_lines(table:pd.DataFrame, ids:set[str])->list[str]:
     "What is wrong with the rows of a table, by line."
-    out, seen = [], {}
+    out, seen = list[str](), dict[str,int]()
     for line,r in enumerate(table.to_dict("records"), 2):
         score = pd.to_numeric(r["score"], errors="coerce")
         if r["id"] not in ids: out.append(f"line {line}: no recording {r['id']!r}")
@@ -116,7 +117,7 @@ def read_scored(
     if lacking := [c for c in ("id", "score", "group") if c not in given]:
         raise ValueError(f"read_scored: need columns id, score, group in {csv}; got {[*given]}; add {', '.join(lacking)}")
     source:Any = VideoSource(folder, size) if any(p.suffix.lower() in video_suffixes for p in folder.rglob("*")) else FeatureSource(folder)
-    table = given.reindex(columns=_columns).fillna("").astype(str)
+    table = pd.DataFrame({c: given[c] if c in given else "" for c in _columns}, dtype=str)
     if "split" not in given: table["split"] = "train"
     if bad := _bad_lines(table, set(source.ids)):
         raise ValueError(f"read_scored: need usable rows in {csv}; got {len(bad)} that are not: {'; '.join(bad[:20])}{'; ...' if len(bad) > 20 else ''}")
@@ -157,7 +158,8 @@ def read_uiprmd(
     manifest, rows = pd.read_csv(Path(folder)/"manifest.csv"), []
     with np.load(Path(folder)/"uiprmd_kinect_angles.npz", allow_pickle=False) as z: x = z["x"]
     people = sorted(manifest.subject.unique().tolist())
-    if not 1 <= test_subjects <= len(people) - 2: raise ValueError(f"read_uiprmd: need test_subjects in 1..{len(people) - 2}; got {test_subjects}; two must be left to learn from")
+    if not 1 <= test_subjects <= len(people) - 2:
+        raise ValueError(f"read_uiprmd: need test_subjects in 1..{len(people) - 2}; got {test_subjects}; two must be left to learn from")
     test = set(np.random.default_rng([seed, 51]).permutation(people)[:test_subjects].tolist())
     arrays = {}
     for m in manifest.itertuples():

@@ -9,7 +9,6 @@ __all__ = ['dive_types', 'usual_length', 'price', 'platform', 'DiveType', 'Diver
 
 # %% ../../nbs/51_diver.ipynb #a1d3dabe
 import json
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +25,7 @@ from .video import read_frames
 # %% ../../nbs/51_diver.ipynb #bf3a8fcd
 class DiveType(NamedTuple):
     "One kind of dive: what is done, in which order, and what it is worth."
-    name:str
+    name:str # in words
     facing:int # 1: away from the platform; -1: towards it
     turn:int # 1: forwards; -1: backwards
     half_turns:int # somersaults in half turns; odd, so that the hands come first
@@ -79,7 +78,7 @@ class DiverConfig:
 
 class Dive(NamedTuple):
     "What decides how a dive looks, apart from place and light."
-    kind:DiveType
+    kind:DiveType # what is done
     bounds:np.ndarray # (S+1,) frames: step s is bounds[s] to bounds[s+1], half-open
     errors:np.ndarray # (S,) 0..2, of each step
     side:int # to which side a faulty entry leans: -1 or 1
@@ -195,7 +194,7 @@ def skeleton(
 
 _capsules = ((0, 2, .1, .12, "suit"), (1, 3, .1, .12, "suit"), (0, 1, .1, .1, "suit"), (2, 3, .09, .09, "skin"), (4, 4, .12, .12, "hair"),
              (2, 5, .055, .04, "skin"), (3, 6, .055, .04, "skin"), (0, 7, .09, .065, "skin"), (1, 8, .09, .065, "skin"),
-             (7, 9, .065, .045, "skin"), (8, 10, .065, .045, "skin"), (9, 11, .045, .03, "skin"), (10, 12, .045, .03, "skin")) # joints, radii in metres, of what
+             (7, 9, .065, .045, "skin"), (8, 10, .065, .045, "skin"), (9, 11, .045, .03, "skin"), (10, 12, .045, .03, "skin")) # joints, radii, of what
 
 # %% ../../nbs/51_diver.ipynb #ceac1ed6
 class Scene(NamedTuple):
@@ -272,7 +271,8 @@ def render_dive(
     under = np.stack([s.wet_h[r:r + H] for r in s.rows])
     frames[under] = .8*behind[under] + .2*frames[under]
     at, radius = _splash(dive, float(m.place[dive.bounds[-2], 0]), drops)
-    draw_capsules(frames, camera, np.repeat((at - s.centre_t3[:, None])[:, :, None], 2, 2), np.repeat(radius[:, None], 2, 1), np.tile([235., 243, 250], (len(radius), 1)))
+    both, white = np.repeat((at - s.centre_t3[:, None])[:, :, None], 2, 2), np.tile([235., 243, 250], (len(radius), 1))
+    draw_capsules(frames, camera, both, np.repeat(radius[:, None], 2, 1), white)
     return np.clip(_grain(frames, config.nuisance, noise), 0, 255).astype(np.uint8)
 
 # %% ../../nbs/51_diver.ipynb #028d4f6c
@@ -280,7 +280,7 @@ def diver_preset(
     name:str, # "tiny", "small" or "full"
 )->DiverConfig: # 48, 220 or 1600 dives; 12 training dives a group and more
     "The sizes that have names."
-    sizes = dict(tiny=dict(kinds=3, events=1, train=36, test=12), small=dict(events=1, train=160, test=60), full={})
+    sizes:dict[str,dict[str,Any]] = dict(tiny=dict(kinds=3, events=1, train=36, test=12), small=dict(events=1, train=160, test=60), full={})
     if name not in sizes: raise ValueError(f"diver_preset: need {', '.join(sizes)}; got {name!r}")
     return DiverConfig(**sizes[name])
 
@@ -289,9 +289,9 @@ class Planned(NamedTuple):
     id:str # "<split>/<number>"
     split:str # "train" or "test"
     group:str # "<number of the kind>-<number of the event>"
-    dive:Dive
+    dive:Dive # what it looks like
     leniency:float # points, of its group
-    marks:Marks
+    marks:Marks # what the judges say of it
     seed:tuple[int,...] # of the picture
 
 def plan_dives(
@@ -318,13 +318,13 @@ def oracle_ladder(
 )->pd.DataFrame: # prediction of every test dive: mean, kind, exemplars, errors, everything; and the true score (ours)
     "What is known without looking: from the mean of all scores to all but the judges' noise."
     train, test = ([p for p in plan if p.split == s] for s in ("train", "test"))
-    def mean(some:Callable[[Planned],bool])->float: return float(np.mean([p.marks.score for p in train if some(p)][:voters or None]))
+    def exemplars(group:str)->float: return float(np.mean([p.marks.score for p in train if p.group == group][:voters]))
     def rule(p:Planned, leniency:float)->float:
         q = 9.5 + leniency - sum(price[s]*e for s,e in zip(p.dive.kind.steps, p.dive.errors, strict=True))
         return float(3*np.clip(q, 0, 10)*p.dive.kind.difficulty)
     kinds = {k: float(np.mean([p.marks.score for p in train if p.dive.kind == k])) for k in {p.dive.kind for p in train}}
     overall = float(np.mean([p.marks.score for p in train]))
-    rows = [dict(id=p.id, score=p.marks.score, mean=overall, kind=kinds[p.dive.kind], exemplars=mean(lambda x, p=p: x.group == p.group),
+    rows = [dict(id=p.id, score=p.marks.score, mean=overall, kind=kinds[p.dive.kind], exemplars=exemplars(p.group),
                  errors=rule(p, 0.), everything=rule(p, p.leniency)) for p in test]
     return pd.DataFrame(rows)
 
