@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['backbones', 'slim', 'beside_mean', 'check_clips', 'half_size', 'ConvEncoder', 'FeatureEncoder', 'to_clips',
            'same_padding', 'SameConv', 'LiteBlock', 'LiteTrunk', 'resnet50_trunk', 'Backbone', 'PretrainedTrunk',
-           'TrunkEncoder', 'KeyReport', 'read_weights', 'load_weights', 'load_trunk', 'pretrained_file',
+           'TrunkEncoder', 'KeyReport', 'read_weights', 'load_weights', 'fill_weights', 'load_trunk', 'pretrained_file',
            'check_backbone', 'trunk_file', 'Centred', 'DirectEncoder', 'ClipTrunkEncoder', 'ClipEncoder', 'trunk_of',
            'encoder_for']
 
@@ -340,7 +340,19 @@ def load_weights(
     who:str="load_weights", # name used in messages
 )->KeyReport: # of a whole network; a partial one is refused
     "Fill a network from a file, or say why that file is not its own."
-    own, file = net.state_dict(), read_weights(path)
+    return fill_weights(net, read_weights(path), path, name, head, prefix, who)
+
+def fill_weights(
+    net:nn.Module, # is filled
+    file:dict[str,Tensor], # of `read_weights`, perhaps renamed
+    path:Path|str, # where it was read, for messages
+    name:str, # of the network, for messages
+    head:str="", # what the keys of a classifier begin with that the network does not have
+    prefix:str="", # what the network's keys begin with in this file
+    who:str="fill_weights", # name used in messages
+)->KeyReport: # of a whole network; a partial one is refused
+    "Fill a network from the tensors of a file, or say why they are not its own."
+    own = net.state_dict()
     found, rest = {k.removeprefix(prefix): v for k,v in file.items() if k.startswith(prefix)}, [k for k in file if not k.startswith(prefix)]
     missing, other = [k for k in own if k not in found and not k.endswith("num_batches_tracked")], [k for k in found if k not in own]
     report = KeyReport([k for k in found if k in own], missing, other + rest)
