@@ -533,7 +533,7 @@ def by_method(
 )->dict[str,dict[int,Any]]: # method -> seed -> record
     "Records by method and seed; ValueError where rows of one seed saw different data, so that their difference would tell nothing."
     saw:dict[int,dict[str,list[str]]] = {}
-    for r in records: saw.setdefault(r["config"]["seed"], {}).setdefault(r["data"]["digest"][:8], []).append(r["config"]["method"])
+    for r in records: saw.setdefault(r["config"]["seed"], {}).setdefault(r.get("data", {}).get("digest", "")[:8], []).append(r["config"]["method"])
     for seed,by in saw.items():
         if len(by) > 1:
             said = "; ".join(f"{digest}: {', '.join(rows)}" for digest,rows in by.items())
