@@ -223,6 +223,8 @@ def train(
     from cpa_nb.learning import learn
     usable_device(device)
     if out.exists() and not out.is_dir(): raise ValueError(f"train: need a folder for --out; got the file {out}; choose another name")
+    if clip > min(128, frames): raise ValueError(f"train: need --clip of {min(128, frames)} at most (time grows with its fourth power, and --frames {frames} "
+                                                 f"are kept of a video); got {clip}; 32 is usual, 48 sees short steps")
     file = trunk_file(backbone, weights)
     data = _own_videos(folder, backbone, file, fine_tune, size, frames, seed, skip_bad, workers=workers, progress=not quiet)
     cfg, loop = replace(at_frames(recommended, clip), backbone=backbone), TrainConfig(steps=steps, seed=seed)

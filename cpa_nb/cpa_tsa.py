@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Videos', 'Seen', 'FrameFeatures', 'ClipFeatures', 'AQAConfig', 'cpa_of', 'ScoredPairs', 'Compared', 'uniform_bounds',
-           'StepAssessor']
+           'token_bounds', 'StepAssessor']
 
 # %% ../nbs/56_cpa_tsa.ipynb #9c78652b
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ class Seen(NamedTuple):
     v_btdp:Tensor # (B,T,dim,P) frames at places
 
 class FrameFeatures(nn.Module):
-    "Features that come frame by frame: two convolutions over time, the first also at every place."
+    "Features that come frame by frame: two convolutions over time, and one of its own at every place."
     def __init__(self,
         n:int, # features of a frame
         k:int, # features of a place
@@ -125,6 +125,17 @@ def uniform_bounds(
     "Steps of equal length, to a frame."
     return torch.round(torch.linspace(0, n_frames, S + 1, dtype=torch.float64)).long().expand(B, -1)
 
+def token_bounds(
+    bounds_bs:Tensor, # (B,S+1) int64, frames, increasing
+    per:int, # frames of a token
+    n_tokens:int, # T, at least S
+)->Tensor: # (B,S+1), tokens, increasing: the nearest border, moved where a step would be left without a token
+    "Steps given in frames, in tokens."
+    k = torch.arange(bounds_bs.shape[1], device=bounds_bs.device)
+    nearest = torch.div(2*bounds_bs + per, 2*per, rounding_mode="floor")
+    apart = (nearest - k).cummax(1).values + k
+    return torch.minimum(apart, n_tokens - k.flip(0))
+
 class StepAssessor(nn.Module):
     "Query and exemplar, compared step by step: TSA, CPA+TSA and what lies between them."
     needs_exemplars, needs_judges = True, False
@@ -190,7 +201,7 @@ class StepAssessor(nn.Module):
                 p = self.cpa.pair(F1, F2)
                 step, align = step_loss(p.mined), align_loss(p.distance)/self.cfg.tokens
                 if not self.training or self.progress >= self.cfg.warmup: b1, b2 = p.bounds1*per, p.bounds2*per
-            else: align = self._aligned(F1, F2, b1//per, b2//per)
+            else: align = self._aligned(F1, F2, token_bounds(b1, per, self.cfg.tokens), token_bounds(b2, per, self.cfg.tokens))
         return Compared(self.ask(s1.u_btd, b1, s2.v_btdp, b2), self.ask(s2.u_btd, b2, s1.v_btdp, b1), b1, b2, step, align, found)
 
     def _aligned(self, F1:Tensor, F2:Tensor, b1:Tensor, b2:Tensor)->Tensor:

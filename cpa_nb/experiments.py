@@ -528,16 +528,21 @@ def _difference(some:dict[int,Any], name:str, base:dict[int,Any], base_name:str,
     low, high = np.nanquantile(draws1 - draws2, [.025, .975])
     return dict(difference=one - two, difference_low=float(low), difference_high=float(high))
 
+def _saw(record:dict[str,Any])->str:
+    "Digest of the data of a record; of lists alone where frames stayed on the disk."
+    return record.get("data", {}).get("digest", "")
+
 def by_method(
     records:list[dict[str,Any]], # of one data set
 )->dict[str,dict[int,Any]]: # method -> seed -> record
     "Records by method and seed; ValueError where rows of one seed saw different data, so that their difference would tell nothing."
-    saw:dict[int,dict[str,list[str]]] = {}
-    for r in records: saw.setdefault(r["config"]["seed"], {}).setdefault(r.get("data", {}).get("digest", "")[:8], []).append(r["config"]["method"])
-    for seed,by in saw.items():
+    saw:dict[tuple[str,int],dict[str,list[str]]] = {}
+    for r in records: saw.setdefault((r["config"]["data"], r["config"]["seed"]), {}).setdefault(_saw(r), []).append(r["config"]["method"])
+    for (data, seed),by in saw.items():
         if len(by) > 1:
-            said = "; ".join(f"{digest}: {', '.join(rows)}" for digest,rows in by.items())
-            raise ValueError(f"by_method: need rows of one seed that saw the same data; got for seed {seed} {said}; move one group away and run it anew")
+            few = min(by.values(), key=len)
+            raise ValueError(f"by_method: need rows of one seed that saw the same data; got {len(by)} kinds of data for seed {seed} of {data}; move away and run "
+                             f"anew the records of {', '.join(few[:6])}{', ...' if len(few) > 6 else ''} with this seed, or all others")
     return {m: {r["config"]["seed"]: r for r in records if r["config"]["method"] == m} for m in {r["config"]["method"] for r in records}}
 
 def sv_table(
@@ -756,6 +761,14 @@ def worlds_ahead(
 # data that several processes make faster than one
 made_ahead:dict[str,Callable[[Iterable[int],Path,bool,int],None]] = {d: partial(worlds_ahead, name) for d,name in seen_worlds.items()}
 
+def _same_data(data:SVSet, row:SVConfig, results:Path)->None:
+    "Refuse to train beside records of this seed that saw other data: their rows could not be compared."
+    there = read_records(results, record_path(results, row).parent.name.removeprefix("sv-"), [row.seed])
+    other = [r["config"]["method"] for r in there if _saw(r) not in ("", _sizes(data)["digest"])]
+    if other:
+        raise ValueError(f"run_rows: need the data that the records of seed {row.seed} in {record_path(results, row).parent} saw; got others than "
+                         f"{', '.join(other[:6])}{', ...' if len(other) > 6 else ''}; move those away, or take the --work they were made with")
+
 def run_rows(
     table:SVTable, # what is wanted
     methods_:Iterable[str]|None, # of `methods`; None: those of the table
@@ -773,6 +786,7 @@ def run_rows(
     for seed in dict.fromkeys(r.seed for r in new):
         some = [r for r in new if r.seed == seed]
         loaded = load_data(some[0], work, root, progress)
+        _same_data(loaded, some[0], results)
         jobs += [partial(sv, row, work, results, root, loaded, device) for row in some]
         if len(loaded.frame_shape) > 1:
             run_jobs(jobs, workers, progress)

@@ -93,7 +93,7 @@ def at_frames(
     n_frames:int, # T, frames of a clip
 )->CPAConfig: # with so many frames, and steps in the same ratio to them
     "The same choices on longer or shorter clips (ours)."
-    return replace(cfg, n_frames=n_frames, n_steps=max(1, round(cfg.n_steps*n_frames/cfg.n_frames)))
+    return replace(cfg, n_frames=n_frames, n_steps=max(1, int(cfg.n_steps*n_frames/cfg.n_frames + .5)))
 
 scores:dict[str,Callable[[int,int,int],BlockTables]] = dict(mean=mean_score, sqrt=sqrt_score, harmonic=harmonic_score, official=official_score)
 

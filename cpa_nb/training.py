@@ -291,6 +291,10 @@ def batch_digest(
     for x in batch: h.update(repr((tuple(x.shape), str(x.dtype))).encode() + x.cpu().contiguous().numpy().tobytes())
     return h.hexdigest()
 
+def _flat(choices:dict[str,Any])->dict[str,Any]:
+    "Choices inside choices by their own names: what differs can be named."
+    return {k: v for outer,x in choices.items() for k,v in (x.items() if isinstance(x, dict) else ((outer, x),))}
+
 def _resume(folder:Path, model:nn.Module, opt:torch.optim.Optimizer, run:dict[str,Any])->list[dict[str,Any]]:
     "Load the last state if there is one; the rows of its history."
     if not (folder/"last.json").exists(): return []
@@ -299,9 +303,9 @@ def _resume(folder:Path, model:nn.Module, opt:torch.optim.Optimizer, run:dict[st
     if settings:
         now = {k: run["train"].get(k) for k in settings}
         raise ValueError(f"fit: need the settings that {folder} was trained with, {settings}; got {now}; choose another folder or the same settings")
-    changed = sorted(k for k in meta["model"] | run["model"] if meta["model"].get(k) != run["model"].get(k))
-    if changed:
-        then, now = ({k: x["model"].get(k) for k in changed} for x in (meta, run))
+    before, after = _flat(meta["model"]), _flat(run["model"])
+    if changed := sorted(k for k in before | after if before.get(k) != after.get(k)):
+        then, now = ({k: x.get(k) for k in changed} for x in (before, after))
         raise ValueError(f"fit: need the model and the lists that {folder} was trained with, {then}; got {now}; "
                          "choose another folder, or the same model and lists")
     if meta["data"] != run["data"]:

@@ -48,7 +48,7 @@ class ClipTower(nn.Module):
         return each.reshape(B, h, w, self.n_frames, D//16).permute(0, 3, 4, 1, 2)
 
 class TransitionHead(nn.Module):
-    "Where steps change: (B,T,64) -> probabilities (B,T,2) of the two transitions."
+    "Where steps change: (B,T,64) -> logits (B,T,2) of the two transitions."
     def __init__(self,
         dim:int=64, # of a frame
     ):

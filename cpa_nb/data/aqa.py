@@ -27,7 +27,7 @@ class ScoredSet:
     name:str # for tables
     source:Any # where frames come from (chapter 12): id -> (frames,H,W,3) uint8 or (frames,d) float32
     table:pd.DataFrame # id, split ("train" or "test"), score, group, subject ("" where it does not matter)
-    score_range:float # what a difference of scores is divided by in R-l2; of the set, not of a subset of it
+    score_range:float # what a difference of scores is divided by in R-l2: largest less smallest test score of the whole set, not of a part of it
 
     def __post_init__(self)->None:
         if (wrong := [c for c in self.table if c not in _columns]) or [*self.table] != [*_columns]:
@@ -124,7 +124,8 @@ def read_scored(
     table["score"] = table.score.astype(float)
     if "split" not in given: table["split"] = _quarter(table, seed)
     if table.score.nunique() < 2: raise ValueError(f"read_scored: need scores that differ in {csv}; got {len(table)} rows with {table.score.nunique()} score")
-    return ScoredSet(Path(csv).stem, source, table, float(np.ptp(table.score)))
+    test = table.score[table.split == "test"]
+    return ScoredSet(Path(csv).stem, source, table, float(np.ptp(test if test.nunique() > 1 else table.score)))
 
 def _quarter(table:pd.DataFrame, seed:int)->list[str]:
     "A quarter of every group for the test, none of a group of one."
