@@ -189,6 +189,13 @@ def _own_videos(folder:Path, backbone:str, file:Path|None, tune:bool, size:tuple
     keep = dict(size=size, most=frames, **loading) if tune or file is None or backbones[backbone].span else None
     return read_procedure_folders(folder, seed=seed, size=size, skip_bad=skip_bad, keep=keep)
 
+def _checked_clip(clip:int, frames:int)->int:
+    "The same, unless it would never end or is more than what is kept."
+    most = min(128, frames)
+    if clip > most: raise ValueError(f"train: need --clip of {most} at most (time grows with its fourth power, and --frames {frames} are kept of a video); "
+                                     f"got {clip}; 32 is usual, 48 sees short steps")
+    return clip
+
 def _learnt(ckpt:Any, out:Path, can_validate:bool)->tuple[dict[str,Any],str]:
     "A checkpoint as an object and in words."
     cal = ckpt.calibration
@@ -223,9 +230,7 @@ def train(
     from cpa_nb.learning import learn
     usable_device(device)
     if out.exists() and not out.is_dir(): raise ValueError(f"train: need a folder for --out; got the file {out}; choose another name")
-    if clip > min(128, frames): raise ValueError(f"train: need --clip of {min(128, frames)} at most (time grows with its fourth power, and --frames {frames} "
-                                                 f"are kept of a video); got {clip}; 32 is usual, 48 sees short steps")
-    file = trunk_file(backbone, weights)
+    file, clip = trunk_file(backbone, weights), _checked_clip(clip, frames)
     data = _own_videos(folder, backbone, file, fine_tune, size, frames, seed, skip_bad, workers=workers, progress=not quiet)
     cfg, loop = replace(at_frames(recommended, clip), backbone=backbone), TrainConfig(steps=steps, seed=seed)
     ckpt = learn(data, out, cfg, loop, device, not quiet, file, fine_tune, workers, skip_bad)

@@ -537,12 +537,12 @@ def by_method(
 )->dict[str,dict[int,Any]]: # method -> seed -> record
     "Records by method and seed; ValueError where rows of one seed saw different data, so that their difference would tell nothing."
     saw:dict[tuple[str,int],dict[str,list[str]]] = {}
-    for r in records: saw.setdefault((r["config"]["data"], r["config"]["seed"]), {}).setdefault(_saw(r), []).append(r["config"]["method"])
+    for r in records: saw.setdefault((r["config"].get("data", ""), r["config"]["seed"]), {}).setdefault(_saw(r), []).append(r["config"]["method"])
     for (data, seed),by in saw.items():
         if len(by) > 1:
             few = min(by.values(), key=len)
-            raise ValueError(f"by_method: need rows of one seed that saw the same data; got {len(by)} kinds of data for seed {seed} of {data}; move away and run "
-                             f"anew the records of {', '.join(few[:6])}{', ...' if len(few) > 6 else ''} with this seed, or all others")
+            raise ValueError(f"by_method: need rows of one seed that saw the same data; got {len(by)} kinds of data for seed {seed} of {data}; "
+                             f"move away and run anew the records of {', '.join(few[:6])}{', ...' if len(few) > 6 else ''} with this seed, or all others")
     return {m: {r["config"]["seed"]: r for r in records if r["config"]["method"] == m} for m in {r["config"]["method"] for r in records}}
 
 def sv_table(

@@ -309,9 +309,7 @@ def learn(
     if file and not tune and not backbones[cfg.backbone].span: # a trunk of pictures: what it sees of a frame is computed once
         trunk:Any = trunk_of(encoder_for(shape, cfg.dim, cfg.backbone, file))
         seen = as_features(data, trunk.to(usable_device(device)), folder/"features", cfg.n_frames, workers=workers, progress=progress, skip_bad=skip_bad)
-    if short := [i for i in seen.ids if seen.source.n_frames(i) < cfg.n_steps]:
-        warnings.warn(f"{len(short)} videos have fewer frames than the model has steps ({cfg.n_steps}), {short[0]} the first; it learns from them, but gives no "
-                      "verdict on such short ones; film more frames a second, or compare fewer frames", stacklevel=2)
+    _warn_of_short(seen, cfg.n_steps)
     system = build_cpa(cfg, shape, len(seen.classes), train.seed, file)
     ckpt = _trained(seen, folder, Checkpoint(system, cfg, seen.classes, shape, None, None, {}), train, device, progress, tune)
     if (finished := _finished(folder, ckpt.system)) is not None: return finished
@@ -323,6 +321,12 @@ def learn(
     except ValueError as e:
         warnings.warn(f"the model is saved in {folder}, without a threshold ({e}); `cpa calibrate` can set one from pairs that you judge", stacklevel=2)
     return ckpt
+
+def _warn_of_short(data:SVSet, n_steps:int)->None:
+    "Name videos that teach, but are too short for a verdict."
+    if short := [i for i in data.ids if data.source.n_frames(i) < n_steps]:
+        warnings.warn(f"{len(short)} videos have fewer frames than the model has steps ({n_steps}), {short[0]} the first; it learns from them, but gives no "
+                      "verdict on any that short; film more frames a second, or compare fewer frames", stacklevel=3)
 
 def _finished(folder:Path, system:System)->Checkpoint|None:
     "The checkpoint of a former call that ended with these weights and a threshold, with all that was added to it since."
