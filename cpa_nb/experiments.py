@@ -761,9 +761,13 @@ def worlds_ahead(
 # data that several processes make faster than one
 made_ahead:dict[str,Callable[[Iterable[int],Path,bool,int],None]] = {d: partial(worlds_ahead, name) for d,name in seen_worlds.items()}
 
+def _records_beside(row:SVConfig, results:Path, seeds:list[int])->list[dict[str,Any]]:
+    "Records of these seeds in the folder of a row."
+    return read_records(results, record_path(results, row).parent.name.removeprefix("sv-"), seeds)
+
 def _same_data(data:SVSet, row:SVConfig, results:Path)->None:
     "Refuse to train beside records of this seed that saw other data: their rows could not be compared."
-    there = read_records(results, record_path(results, row).parent.name.removeprefix("sv-"), [row.seed])
+    there = _records_beside(row, results, [row.seed])
     other = [r["config"]["method"] for r in there if _saw(r) not in ("", _sizes(data)["digest"])]
     if other:
         raise ValueError(f"run_rows: need the data that the records of seed {row.seed} in {record_path(results, row).parent} saw; got others than "
@@ -792,7 +796,7 @@ def run_rows(
             run_jobs(jobs, workers, progress)
             jobs = []
     run_jobs(jobs, workers, progress)
-    return read_records(results, record_path(results, rows[0]).parent.name.removeprefix("sv-"), [r.seed for r in rows])
+    return _records_beside(rows[0], results, [r.seed for r in rows])
 
 
 # %% ../nbs/40_experiments.ipynb #0c4c149f

@@ -292,8 +292,8 @@ def batch_digest(
     return h.hexdigest()
 
 def _flat(choices:dict[str,Any])->dict[str,Any]:
-    "Choices inside choices by their own names: what differs can be named."
-    return {k: v for outer,x in choices.items() for k,v in (x.items() if isinstance(x, dict) else ((outer, x),))}
+    "Choices inside choices as outer.inner, so that only what differs is named."
+    return {f"{outer}.{k}" if k else outer: v for outer,x in choices.items() for k,v in (x.items() if isinstance(x, dict) and x else (("", x),))}
 
 def _resume(folder:Path, model:nn.Module, opt:torch.optim.Optimizer, run:dict[str,Any])->list[dict[str,Any]]:
     "Load the last state if there is one; the rows of its history."
