@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['TrainConfig', 'learning_rate', 'jitter', 'pair_batches', 'Trainable', 'paces', 'train_step', 'write_text',
-           'write_json', 'save_state', 'load_state', 'train_epoch', 'batch_digest', 'usable_device', 'fit']
+           'write_json', 'save_state', 'load_state', 'tensors_of', 'on_device', 'train_epoch', 'batch_digest',
+           'usable_device', 'fit']
 
 # %% ../nbs/31_training.ipynb #b30c2485
 import hashlib
@@ -13,7 +14,7 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -134,7 +135,7 @@ def pair_batches(
 class Trainable(Protocol):
     "All the loop asks of a model, which is also an `nn.Module`."
     def losses(self,
-        batch:Batch, # positive pairs
+        batch:Any, # positive pairs, or whatever else is learnt from
     )->dict[str,Tensor]: # name -> scalar; their sum is minimised
         "The visible terms of the loss."
 
@@ -151,7 +152,7 @@ def paces(
 def train_step(
     model:nn.Module, # has `losses`
     opt:torch.optim.Optimizer, # its optimiser
-    batch:Batch, # positive pairs
+    batch:Any, # what its `losses` takes
     step:int, # its number
     cfg:TrainConfig, # learning rate, clipping, seed
 )->dict[str,float]: # the terms of the loss
@@ -263,10 +264,27 @@ def _unpack(tensors:dict[str,Tensor], model:nn.Module, opt:torch.optim.Optimizer
             if k != "step" and v.shape == p.shape: s[k] = torch.empty_like(p).copy_(v)
 
 # %% ../nbs/31_training.ipynb #b647f2cf
+def tensors_of(
+    batch:Any, # a tuple of tensors, of tuples of them, or of nothing
+)->Iterator[Tensor]: # in order
+    "All tensors of a batch, whatever its form."
+    if isinstance(batch, Tensor): yield batch
+    for part in batch if isinstance(batch, tuple) else (): yield from tensors_of(part)
+
+def on_device(
+    batch:Any, # a tuple of tensors, of tuples of them, or of nothing
+    device:str, # "cpu" or "cuda"
+)->Any: # the same form
+    "A batch where the model is."
+    if isinstance(batch, Tensor): return batch.to(device)
+    if not isinstance(batch, tuple): return batch
+    parts = [on_device(x, device) for x in batch]
+    return type(batch)(*parts) if hasattr(batch, "_fields") else tuple(parts)
+
 def train_epoch(
     model:nn.Module, # has `losses`
     opt:torch.optim.Optimizer, # its optimiser
-    batch_at:Callable[[int],Batch], # step -> batch
+    batch_at:Callable[[int],Any], # step -> batch
     cfg:TrainConfig, # how long, how fast
     first:int, # number of the first step
     device:str="cpu", # where the model is
@@ -277,18 +295,18 @@ def train_epoch(
     sums:dict[str,float] = {}
     model.train()
     for step in range(first, last):
-        batch = Batch(*(x.to(device) for x in batch_at(step)))
+        batch = on_device(batch_at(step), device)
         for k,v in train_step(model, opt, batch, step, cfg).items(): sums[k] = sums.get(k, 0.) + v
         if bar is not None: bar.update()
     return dict(step=last, **{f"loss_{k}": v/(last - first) for k,v in sums.items()})
 
 # %% ../nbs/31_training.ipynb #915cc52c
 def batch_digest(
-    batch:Batch, # any
+    batch:Any, # any
 )->str: # sha256, 64 hexadecimal digits
     "The identity of a batch: its shapes and its bytes."
     h = hashlib.sha256()
-    for x in batch: h.update(repr((tuple(x.shape), str(x.dtype))).encode() + x.cpu().contiguous().numpy().tobytes())
+    for x in tensors_of(batch): h.update(repr((tuple(x.shape), str(x.dtype))).encode() + x.cpu().contiguous().numpy().tobytes())
     return h.hexdigest()
 
 def _flat(choices:dict[str,Any])->dict[str,Any]:
@@ -362,7 +380,7 @@ def _keep(folder:Path, model:nn.Module, opt:torch.optim.Optimizer, rows:list[dic
 # %% ../nbs/31_training.ipynb #eb7a8865
 def fit(
     model:nn.Module, # has `losses(batch)`
-    batch_at:Callable[[int],Batch], # step -> batch
+    batch_at:Callable[[int],Any], # step -> batch: a tuple of tensors, of tuples of them, or of nothing
     cfg:TrainConfig, # how long, how fast
     folder:Path, # checkpoints, history.csv, TensorBoard events
     validate:Callable[[Any],Any]|None=None, # model -> number, higher is better, or numbers by name with it as `valid`; never on test data
