@@ -46,7 +46,7 @@ def play(
 )->np.ndarray: # (length,) int64 frame numbers
     "Which frame each position of a clip shows."
     rules = [(8 <= length <= n_frames, f"8 <= length <= frames; got {length} and {n_frames}; shorten the clip, or leave the recording out"),
-             (1 <= segment <= _segments and 1 <= speed <= _speeds and natural >= 1, f"segment 1..4, speed 1..5, natural >= 1; got {segment}, {speed}, {natural}"),
+             (1 <= segment <= _segments and 1 <= speed <= _speeds and natural >= 1, f"segment 1..4, speed 1..5, natural > 0; got {(segment, speed, natural)}"),
              (0 <= start < n_frames, f"a start within {n_frames} frames; got {start}")]
     for holds,text in rules:
         if not holds: raise ValueError(f"play: need {text}")
