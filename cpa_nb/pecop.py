@@ -305,7 +305,7 @@ def pretrain_vspp(
     fit(model, vspp_batches(source, ids, cfg, loop.batch, loop.seed), loop, Path(folder), lambda m: vspp_accuracy(m, asked), device, progress, about)
     return model.net
 
-# %% ../nbs/62_pecop.ipynb #7254322a
+# %% ../nbs/62_pecop.ipynb #77809a6d
 def fine_tuned(
     net:Adapted, # of `pretrain_vspp`; stays as it is
     pace:float=.1, # share of the learning rate (TSA's for its I3D)
