@@ -64,10 +64,12 @@ def draw_exemplars(
     split:str="test", # whose rows are assessed
     voters:int=10, # exemplars a query; all candidates where there are fewer
     seed:int=0, # which
+    least:float=-np.inf, # lowest score of an exemplar: where right executions score 1, compare with these alone
 )->pd.DataFrame: # query, exemplar: ids; `voters` rows a query or fewer (FineDiving: 10 of the same action)
     "What each recording is compared with."
     if voters < 1: raise ValueError(f"draw_exemplars: need voters >= 1; got {voters}; 10 are usual")
-    groups, pairs, lacking = dict(tuple(data.rows("train").groupby("group"))), [], []
+    train, pairs, lacking = data.rows("train"), [], []
+    groups = dict(tuple(train[train.score >= least].groupby("group")))
     for q in data.rows(split).itertuples():
         some = groups.get(q.group)
         fit = [] if some is None else some.id[(some.id != q.id) & ((some.subject != q.subject) | (q.subject == ""))]
