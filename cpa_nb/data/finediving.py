@@ -229,7 +229,8 @@ _form = 1
 _written = ("finediving.parquet", "train.txt", "test.txt")
 _text, _whole, _real = pa.string(), pa.int64(), pa.float64()
 _schema = pa.schema(dict(id=_text, event=_text, index=_whole, split=_text, action_type=_text, score=_real, difficulty=_real, judges=pa.list_(_real),
-                         start_frame=_whole, end_frame=_whole, transitions=pa.list_(_whole), step_ids=pa.list_(_whole), step_lengths=pa.list_(_whole), step_names=pa.list_(_text)))
+                         start_frame=_whole, end_frame=_whole,
+                         transitions=pa.list_(_whole), step_ids=pa.list_(_whole), step_lengths=pa.list_(_whole), step_names=pa.list_(_text)))
 
 class Conversion(NamedTuple):
     "What was converted."
