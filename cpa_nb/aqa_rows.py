@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['cpa_tsa', 'step_rows', 'aqa_methods', 'exemplar_seeds', 'aqa_data', 'Material', 'Facts', 'facts_of', 'by_steps',
-           'build', 'as_pairs', 'pair_maker', 'Predicted', 'predict_pairs', 'mean_scores', 'AQARow', 'loop_of', 'voted',
-           'judged', 'train_row', 'test_pairs', 'predicted_once', 'draws_of', 'measured', 'steps_found',
-           'lost_by_frame', 'over_steps', 'coarse_cuts', 'fine_cuts', 'dives', 'fair_dives', 'exercises', 'explained',
-           'aqa_record', 'controls', 'run_row', 'read_aqa_record', 'run_aqa']
+           'build', 'videos_of', 'scores_of', 'as_pairs', 'pair_maker', 'Predicted', 'predict_pairs', 'mean_scores',
+           'AQARow', 'loop_of', 'voted', 'judged', 'train_row', 'test_pairs', 'predicted_once', 'draws_of', 'measured',
+           'steps_found', 'lost_by_frame', 'over_steps', 'coarse_cuts', 'fine_cuts', 'dives', 'fair_dives', 'exercises',
+           'explained', 'aqa_record', 'controls', 'run_row', 'read_aqa_record', 'run_aqa']
 
-# %% ../nbs/61_aqa_rows.ipynb #88990dc9
+# %% ../nbs/61_aqa_rows.ipynb #a482d27a
 import hashlib
 import json
 import time
@@ -27,14 +27,14 @@ from torch import Tensor, nn
 from .aqa_features import Bank, angle_bank, body_encoder, dive_frames, fit_scale, keep_features, picture_size, read_bank, scaled, score_encoder
 from .aqa_metrics import aiou, rank_correlation, relative_l2, score_draws, score_metrics, step_overlap, thirds
 from .baselines.aqa import MUSDL, USDL, CoRe, Stages, density_weights, leaf_edges
-from .cpa_tsa import AQAConfig, ClipFeatures, FrameFeatures, ScoredPairs, StepAssessor, Videos
+from .cpa_tsa import AQAConfig, ClipFeatures, FrameFeatures, ScoredPairs, Seen, StepAssessor, Videos
 from .data.aqa import ScoredSet, draw_exemplars, hold_out, read_dive_marks, read_dive_truth, read_dives, read_uiprmd, training_pairs
 from .data.diver import diver_preset, plan_dives, price, render_dives
 from .data.finediving import aqa_indices
 from .experiments import environment, one_thread, run_jobs
 from .training import TrainConfig, fit, load_state, usable_device, write_json
 
-# %% ../nbs/61_aqa_rows.ipynb #e3e3c4c1
+# %% ../nbs/61_aqa_rows.ipynb #1a9b3cb0
 class Material(NamedTuple):
     "Data of a row, loaded."
     data:ScoredSet # with rows "train", "val" and "test"
@@ -72,7 +72,7 @@ def facts_of(
     judges = 0 if m.marks is None else sum(c.startswith("judge") for c in m.marks)
     return Facts(m.bank.x_ntd.shape[2], m.bank.m_ntkp.shape[2], m.bank.x_ntd.shape[1] == 9, rows.score.to_numpy(), np.concatenate(same), judges)
 
-# %% ../nbs/61_aqa_rows.ipynb #5fd24036
+# %% ../nbs/61_aqa_rows.ipynb #0f1d76c3
 cpa_tsa = AQAConfig() # the reading of the paper
 step_rows:dict[str,AQAConfig] = {
     "cpa_tsa": cpa_tsa,
@@ -127,20 +127,32 @@ def build(
         torch.manual_seed(seed)
         return aqa_methods[method](f)
 
-# %% ../nbs/61_aqa_rows.ipynb #26f8bd2c
+# %% ../nbs/61_aqa_rows.ipynb #44eb0d74
+def videos_of(
+    m:Material, # data
+    ids:Iterable[str], # which recordings
+)->Videos: # a batch
+    "Features as a model takes them."
+    place = m.place
+    at = [place[i] for i in ids]
+    return Videos(torch.from_numpy(m.bank.x_ntd[at]), torch.from_numpy(m.bank.m_ntkp[at].astype(np.float32)))
+
+def scores_of(
+    m:Material, # data
+    ids:Iterable[str], # which recordings
+)->Tensor: # (B,) float32
+    "Their scores."
+    return torch.tensor(m.data.table.set_index("id").score.loc[list(ids)].to_numpy(), dtype=torch.float32)
+
 def as_pairs(
     m:Material, # data
     pairs:pd.DataFrame, # query, exemplar: ids
     model:Any, # declares what it needs
 )->ScoredPairs: # a batch
     "Features and scores of pairs."
-    place, table = m.place, m.data.table.set_index("id")
-    def videos(ids:pd.Series)->Videos:
-        at = [place[i] for i in ids]
-        return Videos(torch.from_numpy(m.bank.x_ntd[at]), torch.from_numpy(m.bank.m_ntkp[at].astype(np.float32)))
-    def scores(ids:pd.Series)->Tensor: return torch.tensor(table.score.loc[ids].to_numpy(), dtype=torch.float32)
     def cuts(ids:pd.Series)->Tensor|None: return torch.tensor([m.cuts[i] for i in ids]) if model.needs_step_labels and m.cuts else None
-    both = ScoredPairs(videos(pairs["query"]), videos(pairs.exemplar), scores(pairs["query"]), scores(pairs.exemplar), cuts(pairs["query"]), cuts(pairs.exemplar))
+    sides = (pairs["query"], pairs.exemplar)
+    both = ScoredPairs(*(videos_of(m, s) for s in sides), *(scores_of(m, s) for s in sides), *(cuts(s) for s in sides))
     if not model.needs_judges or m.marks is None: return both
     own = m.marks.set_index("id").loc[pairs["query"]]
     judges = torch.tensor(own.filter(like="judge").to_numpy(), dtype=torch.float32)
@@ -160,8 +172,23 @@ def pair_maker(
 class Predicted(NamedTuple):
     "What a model says of pairs."
     score_p:np.ndarray # (P,) of the query
-    delta_ps:np.ndarray|None # (P,S) by how much the query is better, step by step; None: not by steps
-    bounds_ps:np.ndarray|None # (P,S+1) frames at which steps of the query begin
+    delta_ps:np.ndarray|None = None # (P,S) by how much the query is better, step by step; None: not by steps
+    bounds_ps:np.ndarray|None = None # (P,S+1) frames at which steps of the query begin
+    other_ps:np.ndarray|None = None # (P,S+1) of the exemplar
+
+def _by_steps(model:StepAssessor, m:Material, pairs:pd.DataFrame, batch:int)->list[Tensor]:
+    "Every recording is encoded once, whatever the number of pairs it is in."
+    ids = list(dict.fromkeys([*pairs["query"], *pairs.exemplar]))
+    seen = [model.encoder(videos_of(m, ids[k:k + batch])) for k in range(0, len(ids), batch)]
+    u, v, row = torch.cat([s.u_btd for s in seen]), torch.cat([s.v_btdp for s in seen]), {i: k for k,i in enumerate(ids)}
+    parts = []
+    for k in range(0, len(pairs), batch):
+        names = [pairs[c].iloc[k:k + batch] for c in ("query", "exemplar")]
+        one, two = (Seen(u[at], v[at]) for at in ([row[i] for i in x] for x in names))
+        true = (torch.tensor([m.cuts[i] for i in names[0]]), torch.tensor([m.cuts[i] for i in names[1]])) if model.needs_step_labels else None
+        delta, b1, b2 = model.towards(one, two, true)
+        parts.append([delta.mean(1) + scores_of(m, names[1]), delta, b1, b2])
+    return [torch.cat(x) for x in zip(*parts, strict=True)]
 
 @torch.no_grad()
 def predict_pairs(
@@ -171,17 +198,12 @@ def predict_pairs(
     batch:int=64, # pairs at a time; does not change the result
 )->Predicted: # in the order of the pairs
     "Scores, and what they are made of; a score that is not finite is an error."
-    parts:list[list[Tensor]] = []
-    for k in range(0, len(pairs), batch):
-        some = as_pairs(m, pairs[k:k + batch], model)
-        if isinstance(model, StepAssessor):
-            c = model.compare(some)
-            parts.append([c.delta12.mean(1) + some.y2, c.delta12, c.bounds1])
-        else: parts.append([model.predict(some)])
-    score, *rest = (torch.cat(x).cpu().numpy() for x in zip(*parts, strict=True))
+    if isinstance(model, StepAssessor): parts = _by_steps(model, m, pairs, batch)
+    else: parts = [torch.cat([model.predict(as_pairs(m, pairs[k:k + batch], model)) for k in range(0, len(pairs), batch)])]
+    score, *rest = (x.cpu().numpy() for x in parts)
     if not np.isfinite(score).all():
         raise FloatingPointError(f"predict_pairs: need finite scores; got {int((~np.isfinite(score)).sum())} that are not; lower the learning rate")
-    return Predicted(score.astype(np.float64), *(rest or (None, None)))
+    return Predicted(score.astype(np.float64), *rest)
 
 def mean_scores(
     pairs:pd.DataFrame, # query, exemplar, and `score` of each pair
@@ -189,7 +211,7 @@ def mean_scores(
     "The vote."
     return pairs.groupby("query", sort=False).score.mean()
 
-# %% ../nbs/61_aqa_rows.ipynb #ef55cbd2
+# %% ../nbs/61_aqa_rows.ipynb #486d41aa
 @dataclass(frozen=True)
 class AQARow:
     "One row of an assessment table."
@@ -255,7 +277,7 @@ def _choices(model:nn.Module)->dict[str,Any]:
     own = asdict(cfg) if cfg else {k: v for k,v in vars(model).items() if isinstance(v, (int, float, str)) and not k.startswith("_") and k != "training"}
     return json.loads(json.dumps(own))
 
-# %% ../nbs/61_aqa_rows.ipynb #abc77b81
+# %% ../nbs/61_aqa_rows.ipynb #c076e9c4
 exemplar_seeds = (0, 1, 2, 3, 4) # draws of exemplars
 
 def test_pairs(
@@ -316,7 +338,7 @@ def steps_found(
     out = {f"{name}_{d}": aiou(x, d) for name,x in (("middle", found.middle), ("mean3", found.mean3)) for d in (.5, .75)}
     return {k: round(v, 3) for k,v in out.items()} | dict(boundary=round(float(said.bounds_ps[:, 1:-1].std(0).mean()), 3))
 
-# %% ../nbs/61_aqa_rows.ipynb #b4881c7a
+# %% ../nbs/61_aqa_rows.ipynb #71d2b2b4
 def lost_by_frame(
     delta_ps:np.ndarray, # (P,S) differences of scores, step by step; their mean is the difference of the pair
     bounds_ps:np.ndarray, # (P,S+1) of the query
@@ -333,7 +355,7 @@ def over_steps(
     "Points of every step."
     return np.array([lost_t[a:b].sum() for a,b in zip(bounds_s[:-1], bounds_s[1:], strict=True)])
 
-# %% ../nbs/61_aqa_rows.ipynb #045e0498
+# %% ../nbs/61_aqa_rows.ipynb #45f5eb95
 def coarse_cuts(
     folder:Path, # of `render_dives`
 )->dict[str,tuple[int,int]]: # id -> flight begins and ends, frame of 96
@@ -406,7 +428,7 @@ def exercises(
 
 aqa_data:dict[str,Callable[...,Material]] = dict(dives=dives, small=partial(dives, preset="small"), fair=fair_dives, uiprmd=exercises)
 
-# %% ../nbs/61_aqa_rows.ipynb #b608cc0a
+# %% ../nbs/61_aqa_rows.ipynb #645b8d1e
 def explained(
     once:pd.DataFrame, # pairs
     said:Predicted, # with differences and bounds
@@ -425,7 +447,7 @@ def explained(
     rank = rank_correlation(np.concatenate(says), np.concatenate(true))
     return dict(rank=round(rank, 4), hit=round(float(np.mean(hit)), 4), even=round(float(np.mean(even)), 4))
 
-# %% ../nbs/61_aqa_rows.ipynb #9d04204e
+# %% ../nbs/61_aqa_rows.ipynb #e799e9ed
 def aqa_record(
     results:Path, # data/results
     row:AQARow, # which

@@ -152,14 +152,13 @@ class StepAssessor(nn.Module):
         return u_btd.unflatten(1, (self.cfg.tokens, -1)).mean(2)
 
     def cuts(self,
-        pairs:ScoredPairs, # may hold true transitions
+        true:tuple[Tensor,Tensor]|None, # (B,2) transitions of both, where they are known
         s1:Seen, # queries
         s2:Seen, # exemplars
     )->tuple[Tensor,Tensor,Tensor]: # bounds of both, loss of the head
         "Steps that do not come from mining."
         B, T, zero = len(s1.u_btd), s1.u_btd.shape[1], s1.u_btd.new_zeros(())
         if self.cfg.steps in ("mined", "uniform"): return *(torch.as_tensor(uniform_bounds(T, self.cfg.n_steps), device=s1.u_btd.device).expand(B, -1),)*2, zero
-        true = None if pairs.cuts1 is None or pairs.cuts2 is None else (pairs.cuts1, pairs.cuts2)
         if true is None and (self.head is None or self.training):
             raise ValueError("StepAssessor: need true transitions for these steps; got none; mine them instead")
         if self.head is None and true: return three_steps(true[0], T), three_steps(true[1], T), zero
@@ -186,7 +185,7 @@ class StepAssessor(nn.Module):
     )->Compared: # everything that was computed
         "Cut both videos into steps, let each step ask, and what CPA's losses say."
         s1, s2 = self.encoder(pairs.one), self.encoder(pairs.two)
-        b1, b2, found = self.cuts(pairs, s1, s2)
+        b1, b2, found = self.cuts(None if pairs.cuts1 is None or pairs.cuts2 is None else (pairs.cuts1, pairs.cuts2), s1, s2)
         step = align = s1.u_btd.new_zeros(())
         if self.cfg.steps == "mined" or self.cfg.align_weight:
             F1, F2, per = self.tokens(s1.u_btd), self.tokens(s2.u_btd), s1.u_btd.shape[1]//self.cfg.tokens
@@ -210,8 +209,21 @@ class StepAssessor(nn.Module):
         task = nnf.mse_loss(c.delta12.mean(1)/scale, (pairs.y1 - pairs.y2)/scale) + nnf.mse_loss(c.delta21.mean(1)/scale, (pairs.y2 - pairs.y1)/scale)
         return dict(task=task, step=self.cfg.step_weight*c.step, align=self.cfg.align_weight*c.align, found=c.found)
 
+    def towards(self,
+        s1:Seen, # queries
+        s2:Seen, # exemplars
+        true:tuple[Tensor,Tensor]|None=None, # (B,2) transitions of both, where steps are given
+    )->tuple[Tensor,Tensor,Tensor]: # (B,S) by how much the query is better, (B,S+1) bounds of both, frames
+        "What a prediction is made of: one direction and no loss."
+        b1, b2, _ = self.cuts(true, s1, s2)
+        if self.cfg.steps == "mined":
+            mined, per = self.cpa.mine(self.tokens(s1.u_btd), self.tokens(s2.u_btd)), s1.u_btd.shape[1]//self.cfg.tokens
+            b1, b2 = mined.bounds1*per, mined.bounds2*per
+        return self.ask(s1.u_btd, b1, s2.v_btdp, b2), b1, b2
+
     def predict(self,
         pairs:ScoredPairs, # a batch; y1 is not read
     )->Tensor: # (B,) scores (TSA: only this direction)
         "The exemplar's score and the difference."
-        return self.compare(pairs).delta12.mean(1) + pairs.y2
+        true = None if pairs.cuts1 is None or pairs.cuts2 is None else (pairs.cuts1, pairs.cuts2)
+        return self.towards(self.encoder(pairs.one), self.encoder(pairs.two), true)[0].mean(1) + pairs.y2
