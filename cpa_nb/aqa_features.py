@@ -8,7 +8,7 @@ __all__ = ['picture_size', 'body_world', 'body_config', 'body_loop', 'score_loop
            'body_encoder', 'ScoreReader', 'less_group', 'group_batches', 'score_encoder', 'encoder_key', 'look',
            'keep_features', 'Bank', 'read_bank', 'angle_bank', 'feature_bank', 'Scale', 'fit_scale', 'scaled']
 
-# %% ../nbs/59_aqa_features.ipynb #11e827cb
+# %% ../nbs/59_aqa_features.ipynb #a80cd86c
 import hashlib
 import os
 from collections.abc import Callable, Iterable
@@ -34,7 +34,7 @@ from .experiments import one_thread, run_jobs
 from .model import Batch
 from .training import TrainConfig, fit, jitter, load_state
 
-# %% ../nbs/59_aqa_features.ipynb #9dd9d0ea
+# %% ../nbs/59_aqa_features.ipynb #f9c387d9
 class SampledSource:
     "A source of which every recording has the same number of frames, evenly chosen."
     def __init__(self,
@@ -67,7 +67,7 @@ class SampledSource:
         at = aqa_indices(self.source.n_frames(id), self.frames)
         return self.source.load(id, at if indices is None else at[np.asarray(indices)])
 
-# %% ../nbs/59_aqa_features.ipynb #7da716aa
+# %% ../nbs/59_aqa_features.ipynb #453c1969
 class SpaceTime(nn.Module):
     "(B,n_in,T,H,W) -> (B,n_out,T,H/2,W/2), rounded up: three by three in space, then three in time."
     def __init__(self,
@@ -118,7 +118,7 @@ def pooled(
     "A vector a frame."
     return torch.cat([maps_bcthw.mean((3, 4)), maps_bcthw.amax((3, 4))], 1).transpose(1, 2)
 
-# %% ../nbs/59_aqa_features.ipynb #c05c0c44
+# %% ../nbs/59_aqa_features.ipynb #fe499225
 picture_size = (56, 100) # height and width of the frames that are kept
 
 def dive_frames(
@@ -144,7 +144,7 @@ def _seen(source:Any, id:str, rng:np.random.Generator)->np.ndarray:
     x = jitter(square(source.load(id), int(rng.integers(-4, 5))), rng)
     return x[:, :, ::-1] if rng.random() < .5 else x
 
-# %% ../nbs/59_aqa_features.ipynb #a061edac
+# %% ../nbs/59_aqa_features.ipynb #16dceafb
 body_world = 4 # seed of the dives whose poses are learnt from; no table reports it
 body_config = DiverConfig(train=768, test=48) # how many
 
@@ -191,7 +191,7 @@ def body_batches(
         return Batch(to_clips(x), torch.tensor(np.stack([angles[i] for i in some])), torch.arange(len(some)))
     return at
 
-# %% ../nbs/59_aqa_features.ipynb #a18ca5e7
+# %% ../nbs/59_aqa_features.ipynb #2a9f7b71
 body_loop = TrainConfig(steps=1280, steps_per_epoch=128, batch=6, lr=4e-3)
 
 def trained_encoder(
@@ -225,7 +225,7 @@ def body_encoder(
     fit(model, body_batches(frames, angles), body_loop, state, progress=progress, about=dict(system="BodyReader"))
     return model.encoder.eval()
 
-# %% ../nbs/59_aqa_features.ipynb #ffe294cd
+# %% ../nbs/59_aqa_features.ipynb #a88c195b
 class ScoreReader(nn.Module):
     "The encoder with a head that tells by how much a dive is better than others of its group."
     def __init__(self,
@@ -279,8 +279,8 @@ def group_batches(
         return Batch(x, torch.tensor([r.score/sd for r in some], dtype=torch.float32), torch.tensor([number[r.group] for r in some]))
     return at
 
-# %% ../nbs/59_aqa_features.ipynb #7b5a925e
-score_loop = TrainConfig(steps=600, steps_per_epoch=120, batch=10, lr=3e-3, weight_decay=1e-2)
+# %% ../nbs/59_aqa_features.ipynb #f77a1236
+score_loop = TrainConfig(steps=400, steps_per_epoch=80, batch=10, lr=3e-3, weight_decay=1e-2)
 
 @one_thread()
 def score_encoder(
@@ -300,7 +300,7 @@ def score_encoder(
     fit(model, group_batches(hold_out(data), source, seed=seed), replace(score_loop, seed=seed), folder, progress=progress, about=about)
     return model.encoder.eval()
 
-# %% ../nbs/59_aqa_features.ipynb #cb1352e9
+# %% ../nbs/59_aqa_features.ipynb #48ad3541
 def encoder_key(
     encoder:nn.Module, # any
 )->str: # 16 hexadecimal digits
@@ -351,7 +351,7 @@ def keep_features(
     run_jobs([partial(_keep_some, ArraySource({i: source.load(i) for i in some}), some, encoder, Path(folder), key) for some in parts], workers, progress)
     return key
 
-# %% ../nbs/59_aqa_features.ipynb #455e6388
+# %% ../nbs/59_aqa_features.ipynb #e9b7c3f0
 class Bank(NamedTuple):
     "Features of many recordings in memory."
     ids:list[str] # whose
@@ -363,7 +363,8 @@ def _recall(path:Path, key:str)->tuple[Tensor,Tensor]:
     try:
         with safe_open(path, "pt") as f: x, m, about = f.get_tensor("x"), f.get_tensor("m"), f.metadata() or {}
     except (OSError, SafetensorError) as e: raise ValueError(f"read_bank: need the features in {path}; got {e}; remove it and look again") from None
-    if about.get("key") != key: raise ValueError(f"read_bank: need features of the network {key}; got those of {about.get('key')} in {path}; use another folder")
+    if about.get("key") != key:
+        raise ValueError(f"read_bank: need features of the network {key}; got those of {about.get('key')} in {path}; use another folder")
     if about.get("sha256") != _digest((x, m)): raise ValueError(f"read_bank: need {path} as it was written; got other numbers; remove it and look again")
     return x, m
 
@@ -377,7 +378,7 @@ def read_bank(
     each = [_recall(_file(folder, i), key) for i in ids]
     return Bank(ids, np.stack([x.numpy() for x,_ in each]), np.stack([m.numpy() for _,m in each]))
 
-# %% ../nbs/59_aqa_features.ipynb #13442efe
+# %% ../nbs/59_aqa_features.ipynb #5ea41777
 def angle_bank(
     source:Any, # (frames, 3J) degrees
     ids:Iterable[str], # which recordings

@@ -6,10 +6,11 @@
 __all__ = ['cpa_tsa', 'step_rows', 'aqa_methods', 'exemplar_seeds', 'aqa_data', 'Material', 'Facts', 'facts_of', 'by_steps',
            'build', 'videos_of', 'scores_of', 'as_pairs', 'pair_maker', 'Predicted', 'predict_pairs', 'mean_scores',
            'AQARow', 'loop_of', 'voted', 'judged', 'train_row', 'test_pairs', 'predicted_once', 'draws_of', 'measured',
-           'steps_found', 'lost_by_frame', 'over_steps', 'coarse_cuts', 'fine_cuts', 'dives', 'fair_dives', 'exercises',
-           'explained', 'aqa_record', 'controls', 'run_row', 'read_aqa_record', 'run_aqa']
+           'steps_found', 'lost_by_frame', 'over_steps', 'coarse_cuts', 'fine_cuts', 'look_at_dives', 'dives',
+           'fair_dives', 'exercises', 'explained', 'aqa_record', 'controls', 'run_row', 'read_aqa_record', 'look_ahead',
+           'run_aqa']
 
-# %% ../nbs/61_aqa_rows.ipynb #a482d27a
+# %% ../nbs/61_aqa_rows.ipynb #74984eea
 import hashlib
 import json
 import time
@@ -34,7 +35,7 @@ from .data.finediving import aqa_indices
 from .experiments import environment, one_thread, run_jobs
 from .training import TrainConfig, fit, load_state, usable_device, write_json
 
-# %% ../nbs/61_aqa_rows.ipynb #1a9b3cb0
+# %% ../nbs/61_aqa_rows.ipynb #593e6d82
 class Material(NamedTuple):
     "Data of a row, loaded."
     data:ScoredSet # with rows "train", "val" and "test"
@@ -72,7 +73,7 @@ def facts_of(
     judges = 0 if m.marks is None else sum(c.startswith("judge") for c in m.marks)
     return Facts(m.bank.x_ntd.shape[2], m.bank.m_ntkp.shape[2], m.bank.x_ntd.shape[1] == 9, rows.score.to_numpy(), np.concatenate(same), judges)
 
-# %% ../nbs/61_aqa_rows.ipynb #0f1d76c3
+# %% ../nbs/61_aqa_rows.ipynb #737aa66e
 cpa_tsa = AQAConfig() # the reading of the paper
 step_rows:dict[str,AQAConfig] = {
     "cpa_tsa": cpa_tsa,
@@ -127,7 +128,7 @@ def build(
         torch.manual_seed(seed)
         return aqa_methods[method](f)
 
-# %% ../nbs/61_aqa_rows.ipynb #44eb0d74
+# %% ../nbs/61_aqa_rows.ipynb #646c109e
 def videos_of(
     m:Material, # data
     ids:Iterable[str], # which recordings
@@ -151,8 +152,8 @@ def as_pairs(
 )->ScoredPairs: # a batch
     "Features and scores of pairs."
     def cuts(ids:pd.Series)->Tensor|None: return torch.tensor([m.cuts[i] for i in ids]) if model.needs_step_labels and m.cuts else None
-    sides = (pairs["query"], pairs.exemplar)
-    both = ScoredPairs(*(videos_of(m, s) for s in sides), *(scores_of(m, s) for s in sides), *(cuts(s) for s in sides))
+    q, e = pairs["query"], pairs.exemplar
+    both = ScoredPairs(videos_of(m, q), videos_of(m, e), scores_of(m, q), scores_of(m, e), cuts(q), cuts(e))
     if not model.needs_judges or m.marks is None: return both
     own = m.marks.set_index("id").loc[pairs["query"]]
     judges = torch.tensor(own.filter(like="judge").to_numpy(), dtype=torch.float32)
@@ -211,21 +212,21 @@ def mean_scores(
     "The vote."
     return pairs.groupby("query", sort=False).score.mean()
 
-# %% ../nbs/61_aqa_rows.ipynb #486d41aa
+# %% ../nbs/61_aqa_rows.ipynb #d685bef8
 @dataclass(frozen=True)
 class AQARow:
     "One row of an assessment table."
     method:str = "cpa_tsa" # a name in `aqa_methods`
     data:str = "dives" # a name in `aqa_data`
     seed:int = 1 # of the encoder, the initial weights and the batches
-    steps:int = 1200 # optimiser steps (ours; TSA: 200 epochs)
+    steps:int = 1080 # optimiser steps: eight times every training dive (ours; TSA: 200 times)
     lr:float = 1e-3 # of AdamW (TSA's, with Adam)
 
 def loop_of(
     row:AQARow, # its budget
 )->TrainConfig: # eight pairs a step (TSA)
-    "How a row is trained: ten epochs."
-    return TrainConfig(steps=row.steps, steps_per_epoch=max(1, row.steps//10), lr=row.lr, seed=row.seed)
+    "How a row is trained: eight epochs."
+    return TrainConfig(steps=row.steps, steps_per_epoch=max(1, row.steps//8), lr=row.lr, seed=row.seed)
 
 def voted(
     model:Any, # trained
@@ -268,7 +269,7 @@ def train_row(
     history = fit(model, pair_maker(m, model, loop), loop, folder, judged(m, glance), device, progress, about)
     best, _ = load_state(folder, "best")
     model.load_state_dict({k.removeprefix("model."): v for k,v in best.items()})
-    if hasattr(model, "progress"): model.progress = 1.
+    if isinstance(model, StepAssessor): model.progress = 1.
     return model.eval(), history
 
 def _choices(model:nn.Module)->dict[str,Any]:
@@ -277,7 +278,7 @@ def _choices(model:nn.Module)->dict[str,Any]:
     own = asdict(cfg) if cfg else {k: v for k,v in vars(model).items() if isinstance(v, (int, float, str)) and not k.startswith("_") and k != "training"}
     return json.loads(json.dumps(own))
 
-# %% ../nbs/61_aqa_rows.ipynb #c076e9c4
+# %% ../nbs/61_aqa_rows.ipynb #8a388df7
 exemplar_seeds = (0, 1, 2, 3, 4) # draws of exemplars
 
 def test_pairs(
@@ -338,7 +339,7 @@ def steps_found(
     out = {f"{name}_{d}": aiou(x, d) for name,x in (("middle", found.middle), ("mean3", found.mean3)) for d in (.5, .75)}
     return {k: round(v, 3) for k,v in out.items()} | dict(boundary=round(float(said.bounds_ps[:, 1:-1].std(0).mean()), 3))
 
-# %% ../nbs/61_aqa_rows.ipynb #71d2b2b4
+# %% ../nbs/61_aqa_rows.ipynb #ccbc2c98
 def lost_by_frame(
     delta_ps:np.ndarray, # (P,S) differences of scores, step by step; their mean is the difference of the pair
     bounds_ps:np.ndarray, # (P,S+1) of the query
@@ -355,7 +356,7 @@ def over_steps(
     "Points of every step."
     return np.array([lost_t[a:b].sum() for a,b in zip(bounds_s[:-1], bounds_s[1:], strict=True)])
 
-# %% ../nbs/61_aqa_rows.ipynb #45f5eb95
+# %% ../nbs/61_aqa_rows.ipynb #9f13d58b
 def coarse_cuts(
     folder:Path, # of `render_dives`
 )->dict[str,tuple[int,int]]: # id -> flight begins and ends, frame of 96
@@ -377,6 +378,24 @@ def fine_cuts(
         out[i] = (bounds, 3*marks[i]*t.error.to_numpy()*t.name.map(prices).to_numpy())
     return out
 
+def look_at_dives(
+    seed:int, # of the encoder
+    work:Path, # dives, training and features are kept there
+    progress:bool=True, # bars
+    workers:int=2, # processes
+    preset:str="full", # size of the set
+    world:int=0, # seed of the dives
+)->Path: # folder of the features, made if it is not there; key.json names the encoder
+    "Render, train the encoder of a seed, look at every dive."
+    name, work = f"dives-{preset}-s{world}", Path(work)
+    kept = work/f"{name}-seen{seed}"
+    if (kept/"key.json").exists(): return kept
+    data = read_dives(render_dives(work/name, preset, world, workers, progress), picture_size)
+    frames = dive_frames(data.source, data.table.id, workers, progress)
+    net = score_encoder(data, frames, body_encoder(work, progress, workers), work/"training"/f"scores-{preset}-s{world}-{seed}", seed, progress)
+    write_json(kept/"key.json", dict(key=keep_features(frames, data.table.id, net, kept, workers, progress)))
+    return kept
+
 def dives(
     row:AQARow, # its seed is that of the encoder
     work:Path, # dives, training and features are kept there
@@ -387,16 +406,9 @@ def dives(
     world:int=0, # seed of the dives
 )->Material: # the same dives for all seeds
     "Rendered dives, seen by the encoder of this seed."
-    folder = render_dives(Path(work)/f"dives-{preset}-s{world}", preset, world, workers, progress)
-    data, kept = read_dives(folder, picture_size), Path(work)/f"dives-{preset}-s{world}-seen{row.seed}"
-    ids, state = data.table.id.tolist(), Path(work)/"training"/f"scores-{preset}-s{world}-{row.seed}"
-    if not (kept/"key.json").exists():
-        frames = dive_frames(data.source, ids, workers, progress)
-        net = score_encoder(data, frames, body_encoder(work, progress, workers), state, row.seed, progress)
-        key = keep_features(frames, ids, net, kept, workers, progress)
-        write_json(kept/"key.json", dict(key=key))
-    bank = read_bank(kept, ids, json.loads((kept/"key.json").read_text())["key"])
-    own = hold_out(data)
+    folder, kept = Path(work)/f"dives-{preset}-s{world}", look_at_dives(row.seed, work, progress, workers, preset, world)
+    data = read_dives(folder, picture_size)
+    bank, own = read_bank(kept, data.table.id, json.loads((kept/"key.json").read_text())["key"]), hold_out(data)
     return Material(own, scaled(bank, fit_scale(bank, own.rows("train").id)), read_dive_marks(folder), coarse_cuts(folder), -np.inf)
 
 def fair_dives(
@@ -428,7 +440,7 @@ def exercises(
 
 aqa_data:dict[str,Callable[...,Material]] = dict(dives=dives, small=partial(dives, preset="small"), fair=fair_dives, uiprmd=exercises)
 
-# %% ../nbs/61_aqa_rows.ipynb #645b8d1e
+# %% ../nbs/61_aqa_rows.ipynb #380c15cc
 def explained(
     once:pd.DataFrame, # pairs
     said:Predicted, # with differences and bounds
@@ -447,7 +459,7 @@ def explained(
     rank = rank_correlation(np.concatenate(says), np.concatenate(true))
     return dict(rank=round(rank, 4), hit=round(float(np.mean(hit)), 4), even=round(float(np.mean(even)), 4))
 
-# %% ../nbs/61_aqa_rows.ipynb #e799e9ed
+# %% ../nbs/61_aqa_rows.ipynb #759b924f
 def aqa_record(
     results:Path, # data/results
     row:AQARow, # which
@@ -508,9 +520,26 @@ def read_aqa_record(
     "A record, refused where it is of another budget, or the method of this name chooses otherwise now."
     record = json.loads(path.read_text())
     now = json.loads(json.dumps(asdict(step_rows[row.method]))) if row.method in step_rows else record["model"]["config"]
-    if AQARow(**record["config"]) != row: raise ValueError(f"read_aqa_record: {path} holds another configuration ({record['config']}); move it away to run this one")
+    if AQARow(**record["config"]) != row:
+        raise ValueError(f"read_aqa_record: {path} holds another configuration ({record['config']}); move it away to run this one")
     if record["model"]["config"] != now: raise ValueError(f"read_aqa_record: {path} was made with another {row.method}; move it away to run this one")
     return record
+
+def look_ahead(
+    rows:Iterable[AQARow], # to be run
+    work:Path, # where rendered dives, training and features are kept
+    progress:bool=True, # bars
+    workers:int=1, # processes
+)->None:
+    "What rows of several seeds look at, made side by side: bodies first, then dives, then a seed a process."
+    wanted = dict.fromkeys(("small" if r.data == "small" else "full", r.seed) for r in rows if r.data in ("dives", "fair", "small"))
+    lacking = [(p, s) for p,s in wanted if not (Path(work)/f"dives-{p}-s0-seen{s}"/"key.json").exists()]
+    if not lacking: return
+    body_encoder(work, progress, workers)
+    for p in dict.fromkeys(p for p,_ in lacking): render_dives(Path(work)/f"dives-{p}-s0", p, 0, workers, progress)
+    run_jobs([partial(_look, s, work, p) for p,s in lacking], workers, progress)
+
+def _look(seed:int, work:Path, preset:str, progress:bool)->None: look_at_dives(seed, work, progress, 1, preset)
 
 def run_aqa(
     rows:Iterable[AQARow], # what is wanted
@@ -525,6 +554,7 @@ def run_aqa(
     rows = list(rows)
     new = [r for r in rows if not aqa_record(results, r).exists()]
     for r in (r for r in rows if r not in new): read_aqa_record(aqa_record(results, r), r)
+    look_ahead(new, work, progress, workers)
     jobs = []
     for data,seed in dict.fromkeys((r.data, r.seed) for r in new):
         some = [r for r in new if (r.data, r.seed) == (data, seed)]

@@ -6,7 +6,7 @@
 __all__ = ['table2', 'table3', 'table4', 'choices', 'aqa_tables', 'anchors', 'Published', 'Row', 'trivial_votes', 'trivial_cuts',
            'run_trivial', 'read_aqa_records', 'aqa_table', 'cuts_table', 'explained_table', 'control_table']
 
-# %% ../nbs/63_aqa_tables.ipynb #1d36e1bc
+# %% ../nbs/63_aqa_tables.ipynb #f3a24fc6
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 
 from .aqa_metrics import aiou, constant_cuts, interval, step_overlap
-from .aqa_rows import AQARow, Material, aqa_data, exemplar_seeds, measured, test_pairs
+from .aqa_rows import AQARow, Material, aqa_data, exemplar_seeds, mean_scores, measured
 from .data.aqa import draw_exemplars
 from .experiments import environment
 from .training import write_json
 
-# %% ../nbs/63_aqa_tables.ipynb #cb9d4a9e
+# %% ../nbs/63_aqa_tables.ipynb #ce4b75f0
 class Published(NamedTuple):
     "What a paper reports on FineDiving."
     rho:float = np.nan # rank correlation
@@ -59,7 +59,7 @@ anchors = pd.DataFrame([
     ("TPT", 2022, .9333, .2877), ("TSA, as published", 2022, .9203, .3420), ("DAE-MT", 2024, .9285, .3320), ("MCoRe", 2024, .9232, .326),
     ("T2CR", 2024, .9275, .330), ("RICA2", 2024, .9402, .2838), ("HP-MCoRe", 2025, .9383, .269)], columns=["method", "year", "rho", "relative"])
 
-# %% ../nbs/63_aqa_tables.ipynb #a29cde7f
+# %% ../nbs/63_aqa_tables.ipynb #b2d36e06
 def trivial_votes(
     m:Material, # data
 )->dict[str,dict[int,pd.Series]]: # row -> draw of exemplars -> query -> score
@@ -71,7 +71,8 @@ def trivial_votes(
     known = {"mean of all": pd.Series(float(train.score.mean()), test.index), "mean of the action": kind, "mean of the group": per(train.group, test.group)}
     votes = {name: dict.fromkeys(exemplar_seeds, v) for name,v in known.items() if v.notna().all()}
     drawn = {s: draw_exemplars(m.data, "test", seed=s, least=m.least) for s in exemplar_seeds}
-    return votes | {"mean of the exemplars": {s: p.assign(score=score.loc[p.exemplar].to_numpy()).groupby("query", sort=False).score.mean() for s,p in drawn.items()}}
+    valued = {s: p.assign(score=score.loc[p.exemplar].to_numpy()) for s,p in drawn.items()}
+    return votes | {"mean of the exemplars": {s: mean_scores(p) for s,p in valued.items()}}
 
 def trivial_cuts(
     m:Material, # with true transitions
@@ -106,7 +107,7 @@ def run_trivial(
     write_json(path, record)
     return record
 
-# %% ../nbs/63_aqa_tables.ipynb #7ed05e10
+# %% ../nbs/63_aqa_tables.ipynb #d1c22b95
 def read_aqa_records(
     results:Path, # data/results
     data:str, # a name in `aqa_data`
@@ -173,7 +174,7 @@ def cuts_table(
 def explained_table(
     records:dict[str,dict[int,dict[str,Any]]], # of `read_aqa_records`
     rows:Iterable[Row], # what is wanted
-)->pd.DataFrame: # rank: correlation of blamed with lost points over all steps; hit: the worst step is the one that is blamed most, per cent; even: blaming the longest
+)->pd.DataFrame: # rank: of blamed and lost points over all steps; hit: the worst step is blamed most, per cent; even: the same, blaming the longest
     "Does it point at the right step?"
     out = []
     for r in rows:
