@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['app', 'Json', 'Quiet', 'Device', 'Checkpoint', 'Backbone', 'Weights', 'FineTune', 'Size', 'Frames', 'Clip', 'SkipBad',
-           'Which', 'AtOnce', 'data_app', 'plain', 'run', 'main', 'render', 'demo', 'train', 'verdict_text', 'verify',
-           'evaluate', 'calibrate', 'table', 'figure', 'data_check', 'data_extract']
+           'tasks', 'Which', 'AtOnce', 'data_app', 'plain', 'run', 'main', 'render', 'demo', 'train', 'verdict_text',
+           'verify', 'evaluate', 'calibrate', 'table', 'figure', 'data_check', 'data_extract']
 
 # %% ../nbs/60_cli.ipynb #09fd10ce
 import inspect
@@ -455,6 +455,8 @@ def _plain_tables(tables:dict[str,Any])->Any:
     rows = {title: t.to_dict("records") for title,t in tables.items()}
     return rows.get("", rows)
 
+tasks:dict[str,Callable[...,None]] = {} # tables of other tasks than sequence verification, by its name; chapter 67 adds assessment
+
 _beside_tables = dict(lr=_lr, cost=_cost, errors=_errors, variants=_variants)
 
 def _beside(which:str, data:str, run:_Run, as_json:bool, not_taken:dict[str,Any])->None:
@@ -478,7 +480,7 @@ def _said(rows:Any)->str:
     as_they_are = dict(learning_rate="{:g}".format, chosen="{:g}".format, wdr="{:.2f}".format)
     return rows.to_string(index=False, na_rep="-", formatters=as_they_are, float_format="{:.1f}".format)
 
-Which = Annotated[str, typer.Argument(help="1, 3 or 4: the paper's; pixels: rendered worlds; precog: real people, as skeletons; people: the same, filmed "
+Which = Annotated[str, typer.Argument(help="1 to 4: the paper's; pixels: rendered worlds; precog: real people, as skeletons; people: the same, filmed "
                                            "(both need CPA_DATA); ladder: from the paper's configuration to the recommended one; readings: where the paper "
                                            "leaves a choice; changes: to the recommended one; variants: other distances on the same features; "
                                            "errors: which pairs methods get wrong; "
@@ -489,10 +491,11 @@ AtOnce = Annotated[int, typer.Option(help="Rows that are trained at once, a proc
 def table(
     which:Which, # table
     data:Annotated[str, typer.Option(help="Comma-separated; rendered, precog, csv and the published sets that are here if left out; "
-                                               "pixels, repeats, pauses if named. Not for pixels, precog, people and ladder.")]="",
-    task:Annotated[str, typer.Option(help="For 1, 3, 4 and readings: sv, sequence verification.")]="sv",
+                                               "pixels, repeats, pauses if named; for assessment dives, uiprmd, fair, small. "
+                                               "Not for pixels, precog, people and ladder.")]="",
+    task:Annotated[str, typer.Option(help="sv, sequence verification: 1, 3, 4 and readings; aqa, assessment: 2, 3, 4 and choices.")]="sv",
     methods:Annotated[str, typer.Option(help="Rows to run, comma-separated; those of the table if left out. What has a record is printed anyway.")]="",
-    seeds:Annotated[str, typer.Option(help="Comma-separated; each is a world, or a draw of people. Those of the book if left out.")]="",
+    seeds:Annotated[str, typer.Option(help="Comma-separated; each is a world, or a draw of people, or a training. Those of the book if left out.")]="",
     select:Annotated[str, typer.Option(help="Epoch that is tested: last; or best, chosen on the test pairs, to see how much that flatters.")]="last",
     work:Annotated[Path, typer.Option(help="Rendered worlds and training states.")]=Path("runs"),
     results:Annotated[Path, typer.Option(help="Records; a row that has one is not run again.")]=Path("data/results"),
@@ -505,10 +508,11 @@ def table(
     Example: cpa table 1 --data precog --methods recommended,bag --seeds 1
     """
     from cpa_nb.training import usable_device
-    call = _Run(methods.split(",") if methods else None, work, results, _data_root(), device, workers, not quiet)
+    other = tasks.get("aqa" if which == "2" else task)
+    if other: return other(which, data, methods, seeds, select, work, results, device, workers, not quiet, as_json)
+    call = _Run(methods.split(",") if methods else None, work, results, _data_root(), usable_device(device), workers, not quiet)
     if which in _beside_tables:
         return _beside(which, data, call, as_json, dict(seeds=seeds, select=select != "last", device=device != "cpu" and which != "lr", task=task != "sv"))
-    usable_device(device)
     numbers, shown = _whole(seeds), dict[str, Any]()
     for heading,wanted in _tables(which, data, task, select).items():
         shown |= (made := _filled(which, heading, wanted, call, numbers))
