@@ -508,11 +508,11 @@ def table(
     Example: cpa table 1 --data precog --methods recommended,bag --seeds 1
     """
     from cpa_nb.training import usable_device
-    other = tasks.get("aqa" if which == "2" else task)
-    if other: return other(which, data, methods, seeds, select, work, results, device, workers, not quiet, as_json)
-    call = _Run(methods.split(",") if methods else None, work, results, _data_root(), usable_device(device), workers, not quiet)
+    if also := tasks.get("aqa" if which == "2" else task): return also(which, data, methods, seeds, select, work, results, device, workers, not quiet, as_json)
+    call = _Run(methods.split(",") if methods else None, work, results, _data_root(), device, workers, not quiet)
     if which in _beside_tables:
         return _beside(which, data, call, as_json, dict(seeds=seeds, select=select != "last", device=device != "cpu" and which != "lr", task=task != "sv"))
+    usable_device(device)
     numbers, shown = _whole(seeds), dict[str, Any]()
     for heading,wanted in _tables(which, data, task, select).items():
         shown |= (made := _filled(which, heading, wanted, call, numbers))
