@@ -6,11 +6,11 @@
 __all__ = ['cpa_tsa', 'step_rows', 'aqa_methods', 'exemplar_seeds', 'aqa_data', 'Material', 'Facts', 'facts_of', 'by_steps',
            'build', 'videos_of', 'scores_of', 'as_pairs', 'pair_maker', 'Predicted', 'predict_pairs', 'mean_scores',
            'AQARow', 'loop_of', 'voted', 'judged', 'train_row', 'test_pairs', 'predicted_once', 'draws_of', 'measured',
-           'steps_found', 'lost_by_frame', 'over_steps', 'coarse_cuts', 'fine_cuts', 'look_at_dives', 'dives',
-           'fair_dives', 'exercises', 'explained', 'aqa_record', 'controls', 'run_row', 'read_aqa_record', 'look_ahead',
-           'run_aqa']
+           'steps_found', 'lost_by_frame', 'over_steps', 'coarse_cuts', 'fine_cuts', 'seen_folder', 'look_at_dives',
+           'look_ahead', 'dives', 'fair_dives', 'exercises', 'explained', 'aqa_record', 'controls', 'run_row',
+           'read_aqa_record', 'run_aqa']
 
-# %% ../nbs/61_aqa_rows.ipynb #74984eea
+# %% ../nbs/61_aqa_rows.ipynb #ac8a4d54
 import hashlib
 import json
 import time
@@ -35,7 +35,7 @@ from .data.finediving import aqa_indices
 from .experiments import environment, one_thread, run_jobs
 from .training import TrainConfig, fit, load_state, usable_device, write_json
 
-# %% ../nbs/61_aqa_rows.ipynb #593e6d82
+# %% ../nbs/61_aqa_rows.ipynb #9c63d2fc
 class Material(NamedTuple):
     "Data of a row, loaded."
     data:ScoredSet # with rows "train", "val" and "test"
@@ -73,7 +73,7 @@ def facts_of(
     judges = 0 if m.marks is None else sum(c.startswith("judge") for c in m.marks)
     return Facts(m.bank.x_ntd.shape[2], m.bank.m_ntkp.shape[2], m.bank.x_ntd.shape[1] == 9, rows.score.to_numpy(), np.concatenate(same), judges)
 
-# %% ../nbs/61_aqa_rows.ipynb #737aa66e
+# %% ../nbs/61_aqa_rows.ipynb #8c07402e
 cpa_tsa = AQAConfig() # the reading of the paper
 step_rows:dict[str,AQAConfig] = {
     "cpa_tsa": cpa_tsa,
@@ -128,7 +128,7 @@ def build(
         torch.manual_seed(seed)
         return aqa_methods[method](f)
 
-# %% ../nbs/61_aqa_rows.ipynb #646c109e
+# %% ../nbs/61_aqa_rows.ipynb #385bee25
 def videos_of(
     m:Material, # data
     ids:Iterable[str], # which recordings
@@ -212,7 +212,7 @@ def mean_scores(
     "The vote."
     return pairs.groupby("query", sort=False).score.mean()
 
-# %% ../nbs/61_aqa_rows.ipynb #d685bef8
+# %% ../nbs/61_aqa_rows.ipynb #cf4cb25f
 @dataclass(frozen=True)
 class AQARow:
     "One row of an assessment table."
@@ -278,7 +278,7 @@ def _choices(model:nn.Module)->dict[str,Any]:
     own = asdict(cfg) if cfg else {k: v for k,v in vars(model).items() if isinstance(v, (int, float, str)) and not k.startswith("_") and k != "training"}
     return json.loads(json.dumps(own))
 
-# %% ../nbs/61_aqa_rows.ipynb #8a388df7
+# %% ../nbs/61_aqa_rows.ipynb #4d85c54c
 exemplar_seeds = (0, 1, 2, 3, 4) # draws of exemplars
 
 def test_pairs(
@@ -339,7 +339,7 @@ def steps_found(
     out = {f"{name}_{d}": aiou(x, d) for name,x in (("middle", found.middle), ("mean3", found.mean3)) for d in (.5, .75)}
     return {k: round(v, 3) for k,v in out.items()} | dict(boundary=round(float(said.bounds_ps[:, 1:-1].std(0).mean()), 3))
 
-# %% ../nbs/61_aqa_rows.ipynb #ccbc2c98
+# %% ../nbs/61_aqa_rows.ipynb #3689d217
 def lost_by_frame(
     delta_ps:np.ndarray, # (P,S) differences of scores, step by step; their mean is the difference of the pair
     bounds_ps:np.ndarray, # (P,S+1) of the query
@@ -356,7 +356,7 @@ def over_steps(
     "Points of every step."
     return np.array([lost_t[a:b].sum() for a,b in zip(bounds_s[:-1], bounds_s[1:], strict=True)])
 
-# %% ../nbs/61_aqa_rows.ipynb #9f13d58b
+# %% ../nbs/61_aqa_rows.ipynb #5eee7186
 def coarse_cuts(
     folder:Path, # of `render_dives`
 )->dict[str,tuple[int,int]]: # id -> flight begins and ends, frame of 96
@@ -378,23 +378,43 @@ def fine_cuts(
         out[i] = (bounds, 3*marks[i]*t.error.to_numpy()*t.name.map(prices).to_numpy())
     return out
 
-def look_at_dives(
+def seen_folder(
+    folder:Path, # of `render_dives`
     seed:int, # of the encoder
-    work:Path, # dives, training and features are kept there
+)->Path: # there or not; key.json in it names the encoder
+    "Where features of dives are kept."
+    return folder.with_name(f"{folder.name}-seen{seed}")
+
+def look_at_dives(
+    folder:Path, # of `render_dives`, finished
+    seed:int, # of the encoder
+    work:Path, # training is kept there
+    workers:int=1, # processes
     progress:bool=True, # bars
-    workers:int=2, # processes
-    preset:str="full", # size of the set
-    world:int=0, # seed of the dives
-)->Path: # folder of the features, made if it is not there; key.json names the encoder
-    "Render, train the encoder of a seed, look at every dive."
-    name, work = f"dives-{preset}-s{world}", Path(work)
-    kept = work/f"{name}-seen{seed}"
-    if (kept/"key.json").exists(): return kept
-    data = read_dives(render_dives(work/name, preset, world, workers, progress), picture_size)
+)->None:
+    "Train the encoder of a seed and look at every dive."
+    data, kept = read_dives(folder, picture_size), seen_folder(folder, seed)
     frames = dive_frames(data.source, data.table.id, workers, progress)
-    net = score_encoder(data, frames, body_encoder(work, progress, workers), work/"training"/f"scores-{preset}-s{world}-{seed}", seed, progress)
+    start = body_encoder(work, progress, workers)
+    net = score_encoder(data, frames, start, Path(work)/"training"/f"scores-{folder.name}-{seed}", seed, progress)
     write_json(kept/"key.json", dict(key=keep_features(frames, data.table.id, net, kept, workers, progress)))
-    return kept
+
+def look_ahead(
+    preset:str, # size of the set
+    seeds:Iterable[int], # of the encoders
+    work:Path, # where rendered dives, training and features are kept
+    progress:bool=True, # bars
+    workers:int=1, # processes
+)->Path: # folder of the dives
+    "What rows of several seeds look at: bodies first, then dives, then the seeds side by side; what is there is not made again."
+    folder = Path(work)/f"dives-{preset}-s0"
+    lacking = [s for s in seeds if not (seen_folder(folder, s)/"key.json").exists()]
+    if not lacking: return folder
+    body_encoder(work, progress, workers)
+    render_dives(folder, preset, 0, workers, progress)
+    each = max(1, workers//len(lacking))
+    run_jobs([partial(look_at_dives, folder, s, work, each) for s in lacking], min(workers, len(lacking)), progress)
+    return folder
 
 def dives(
     row:AQARow, # its seed is that of the encoder
@@ -403,11 +423,10 @@ def dives(
     progress:bool=True, # bars
     workers:int=2, # processes
     preset:str="full", # size of the set
-    world:int=0, # seed of the dives
 )->Material: # the same dives for all seeds
     "Rendered dives, seen by the encoder of this seed."
-    folder, kept = Path(work)/f"dives-{preset}-s{world}", look_at_dives(row.seed, work, progress, workers, preset, world)
-    data = read_dives(folder, picture_size)
+    folder = look_ahead(preset, [row.seed], work, progress, workers)
+    data, kept = read_dives(folder, picture_size), seen_folder(folder, row.seed)
     bank, own = read_bank(kept, data.table.id, json.loads((kept/"key.json").read_text())["key"]), hold_out(data)
     return Material(own, scaled(bank, fit_scale(bank, own.rows("train").id)), read_dive_marks(folder), coarse_cuts(folder), -np.inf)
 
@@ -440,7 +459,7 @@ def exercises(
 
 aqa_data:dict[str,Callable[...,Material]] = dict(dives=dives, small=partial(dives, preset="small"), fair=fair_dives, uiprmd=exercises)
 
-# %% ../nbs/61_aqa_rows.ipynb #380c15cc
+# %% ../nbs/61_aqa_rows.ipynb #8f29d20a
 def explained(
     once:pd.DataFrame, # pairs
     said:Predicted, # with differences and bounds
@@ -459,7 +478,7 @@ def explained(
     rank = rank_correlation(np.concatenate(says), np.concatenate(true))
     return dict(rank=round(rank, 4), hit=round(float(np.mean(hit)), 4), even=round(float(np.mean(even)), 4))
 
-# %% ../nbs/61_aqa_rows.ipynb #759b924f
+# %% ../nbs/61_aqa_rows.ipynb #9c9a601b
 def aqa_record(
     results:Path, # data/results
     row:AQARow, # which
@@ -525,22 +544,6 @@ def read_aqa_record(
     if record["model"]["config"] != now: raise ValueError(f"read_aqa_record: {path} was made with another {row.method}; move it away to run this one")
     return record
 
-def look_ahead(
-    rows:Iterable[AQARow], # to be run
-    work:Path, # where rendered dives, training and features are kept
-    progress:bool=True, # bars
-    workers:int=1, # processes
-)->None:
-    "What rows of several seeds look at, made side by side: bodies first, then dives, then a seed a process."
-    wanted = dict.fromkeys(("small" if r.data == "small" else "full", r.seed) for r in rows if r.data in ("dives", "fair", "small"))
-    lacking = [(p, s) for p,s in wanted if not (Path(work)/f"dives-{p}-s0-seen{s}"/"key.json").exists()]
-    if not lacking: return
-    body_encoder(work, progress, workers)
-    for p in dict.fromkeys(p for p,_ in lacking): render_dives(Path(work)/f"dives-{p}-s0", p, 0, workers, progress)
-    run_jobs([partial(_look, s, work, p) for p,s in lacking], workers, progress)
-
-def _look(seed:int, work:Path, preset:str, progress:bool)->None: look_at_dives(seed, work, progress, 1, preset)
-
 def run_aqa(
     rows:Iterable[AQARow], # what is wanted
     work:Path, # data, states of training
@@ -554,7 +557,8 @@ def run_aqa(
     rows = list(rows)
     new = [r for r in rows if not aqa_record(results, r).exists()]
     for r in (r for r in rows if r not in new): read_aqa_record(aqa_record(results, r), r)
-    look_ahead(new, work, progress, workers)
+    wanted = [("small" if r.data == "small" else "full", r.seed) for r in new if r.data != "uiprmd"]
+    for preset in dict.fromkeys(p for p,_ in wanted): look_ahead(preset, dict.fromkeys(s for p,s in wanted if p == preset), work, progress, workers)
     jobs = []
     for data,seed in dict.fromkeys((r.data, r.seed) for r in new):
         some = [r for r in new if (r.data, r.seed) == (data, seed)]
