@@ -157,7 +157,7 @@ def check_clean(root: Path) -> Result:
 
 
 max_cells, max_bytes = 80, 500_000
-imports_plotting = {"assess", "experiments", "figures", "report"}
+imports_plotting = {"assessment", "experiments", "figures", "report"}
 
 
 def modules(books: dict) -> dict:

@@ -5,10 +5,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # pragma: no cover
+    from .assessment import assess
     from .verification import verify
 
-_lazy = {"verify": "verification"}  # public name -> module that holds it; nothing heavy is imported before it is used
-__all__ = ["__version__", "verify"]
+_lazy = {"assess": "assessment", "verify": "verification"}  # public name -> module that holds it; nothing heavy is imported before it is used
+__all__ = ["__version__", "assess", "verify"]
 
 
 def __getattr__(name: str) -> Any:

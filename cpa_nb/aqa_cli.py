@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['aqa_sets', 'render_dives_', 'train_scores', 'assess_', 'said_aqa', 'aqa_table_command', 'data_finediving']
 
-# %% ../nbs/67_aqa_cli.ipynb #6de2beec
+# %% ../nbs/67_aqa_cli.ipynb #e6ef1ad1
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ import typer
 from .cli import Json, Quiet, _announce, _at_least, _data_root, _refuse, _say, _whole, app, data_app, run, tasks
 from .cli import main as main # the console script, with the commands of this chapter
 
-# %% ../nbs/67_aqa_cli.ipynb #a890d723
+# %% ../nbs/67_aqa_cli.ipynb #375f10ff
 @app.command("render-dives")
 def render_dives_(
     out:Annotated[Path, typer.Argument(help="Folder to write; an interrupted rendering goes on where it stopped.")],
@@ -52,7 +52,7 @@ def train_scores(
     Example: cpa train-scores dives/samples.csv dives/videos --out assessor
     """
     from cpa_nb.aqa_features import picture_size
-    from cpa_nb.assess import eyes, learn_scores
+    from cpa_nb.assessment import eyes, learn_scores
     from cpa_nb.data.aqa import read_scored
     if backbone not in eyes: raise ValueError(f"train-scores: need --backbone {', '.join(eyes)}; got {backbone!r}")
     for p in (scores, folder):
@@ -62,7 +62,7 @@ def train_scores(
     said = f"checkpoint  {out}\nheld out    rank correlation {a.about['held_out_rho']:.3f} on rows that were not learnt from"
     _say(dict(checkpoint=str(out), **a.about), f"{said}\nnext        cpa assess QUERY --exemplar FILE:SCORE --checkpoint {out}", as_json)
 
-# %% ../nbs/67_aqa_cli.ipynb #1fecd499
+# %% ../nbs/67_aqa_cli.ipynb #7b66d958
 def _given(texts:list[str])->list[tuple[Path,float]]:
     "FILE:SCORE as files and numbers."
     out = []
@@ -89,7 +89,7 @@ def assess_(
 
     Example: cpa assess dive.mp4 -e first.mp4:81.6 -e second.mp4:64.8 -c assessor --report dive.html
     """
-    from cpa_nb.assess import assess, assess_page, assess_text
+    from cpa_nb.assessment import assess, assess_page, assess_text
     if frames not in ("show", "blur", "none"): raise ValueError(f"assess: need --frames show, blur or none; got {frames!r}")
     if report and (report.is_dir() or not report.parent.is_dir()):
         raise ValueError(f"assess: need a file name in an existing folder for --report; got {report}")
@@ -99,7 +99,7 @@ def assess_(
     if report: assess_page(a, report, frames)
     _say(a.to_dict() | dict(report=report and str(report)), assess_text(a) + (f"\nreport      {report}" if report else ""), as_json)
 
-# %% ../nbs/67_aqa_cli.ipynb #9210846b
+# %% ../nbs/67_aqa_cli.ipynb #97dbc2d9
 aqa_sets = dict(dives="rendered dives, 1,200 to learn from, 400 tested", uiprmd="UI-PRMD, exercises of ten people, three of them tested",
                 fair="the same rendered dives, judges equally strict everywhere", small="rendered dives, 160 to learn from, 60 tested: too few for claims")
 _usual = ("dives", "uiprmd") # printed if nothing is named
@@ -165,7 +165,7 @@ def aqa_table_command(
 
 tasks["aqa"] = aqa_table_command
 
-# %% ../nbs/67_aqa_cli.ipynb #4ea79005
+# %% ../nbs/67_aqa_cli.ipynb #2eb8e114
 @data_app.command("finediving")
 def data_finediving(
     annotations:Annotated[Path, typer.Argument(help="Folder of the five .pkl files.")],

@@ -12,7 +12,7 @@ import pytest
 
 root = Path(__file__).resolve().parents[1]
 env = os.environ | {"PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")]), "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-cpa_words = [sys.executable, "-c", "from cpa_nb.cli import main; main()"]
+cpa_words = [sys.executable, "-c", "from cpa_nb.aqa_cli import main; main()"]
 demo_words = ["demo", "--preset", "tiny", "--steps", "50", "--out", "story", "--workers", "1", "--quiet"]
 
 

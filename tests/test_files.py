@@ -307,7 +307,7 @@ def test_a_batch_lists_all_bad_files_and_goes_on_only_if_asked(lab):
 
 def test_train_command(lab, tmp_path):
     bad = spoil(lab)
-    script = "import sys; from cpa_nb.cli import main; main()"
+    script = "import sys; from cpa_nb.aqa_cli import main; main()"
     words = [sys.executable, "-c", script, "train", str(lab), "--out", str(tmp_path/"out"), "--steps", "2", "--size", "16", "16", "--workers", "1", "--quiet"]
     no = subprocess.run(words, capture_output=True, text=True, check=False)
     assert no.returncode == 2 and "Traceback" not in no.stderr and no.stdout == "" and not (tmp_path/"out").exists()

@@ -6,7 +6,7 @@
 __all__ = ['eyes', 'Assessor', 'check_eye', 'learn_scores', 'save_assessor', 'load_assessor', 'Watched', 'watch', 'Assessment',
            'assess', 'assess_page', 'assess_text']
 
-# %% ../nbs/64_assess.ipynb #559aee94
+# %% ../nbs/64_assess.ipynb #5965eb80
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import import_module
@@ -36,7 +36,7 @@ from .plotting import step_colors
 from .report import clock, page_env, readable_on, thumbnail, write_page
 from .training import load_state, save_state
 
-# %% ../nbs/64_assess.ipynb #31012e54
+# %% ../nbs/64_assess.ipynb #92ba341b
 eyes = ("small", "lite0", "features") # what looks at frames
 
 class Assessor(NamedTuple):
@@ -99,7 +99,7 @@ def learn_scores(
     save_assessor(out, made)
     return made
 
-# %% ../nbs/64_assess.ipynb #a2e7ae98
+# %% ../nbs/64_assess.ipynb #4a192c00
 def save_assessor(
     folder:Path|str, # made if missing
     a:Assessor, # to be saved
@@ -144,7 +144,7 @@ def _photographs()->nn.Module:
     load_trunk(trunk, pretrained_file())
     return trunk.eval()
 
-# %% ../nbs/64_assess.ipynb #a3fd10d0
+# %% ../nbs/64_assess.ipynb #8bd6edf7
 class Watched(NamedTuple):
     "A recording as an assessor sees it."
     name:str # for people
@@ -241,7 +241,7 @@ def assess(
                               points=points.mean(0), spread=points.std(0, ddof=1) if n > 1 else np.nan))
     return Assessment(one.name, score, score - half, score + half, table, steps, _doubts(a, score, given), one, others[0], (b1[0], b2[0]))
 
-# %% ../nbs/64_assess.ipynb #67a496d1
+# %% ../nbs/64_assess.ipynb #b375829e
 _assess_html = page_env.from_string("""
 <section class="pair"><dl class="who"><dt>Recording</dt><dd>{{ a.name }}</dd><dt>Exemplar shown</dt><dd>{{ a.shown.name }}</dd></dl>
 <div class="verdict uncalibrated"><span class="sign" aria-hidden="true">&#931;</span><h2>Score {{ "%.1f"|format(a.score) }}</h2>
