@@ -8,7 +8,8 @@ __all__ = ['picture_size', 'body_world', 'body_config', 'body_loop', 'score_loop
            'body_encoder', 'ScoreReader', 'less_group', 'group_batches', 'score_encoder', 'encoder_key', 'look',
            'keep_features', 'Bank', 'read_bank', 'angle_bank', 'feature_bank', 'Scale', 'fit_scale', 'scaled']
 
-# %% ../nbs/59_aqa_features.ipynb #a80cd86c
+# %% ../nbs/59_aqa_features.ipynb #9efa264f
+import copy
 import hashlib
 import os
 from collections.abc import Callable, Iterable
@@ -34,7 +35,7 @@ from .experiments import one_thread, run_jobs
 from .model import Batch
 from .training import TrainConfig, fit, jitter, load_state
 
-# %% ../nbs/59_aqa_features.ipynb #f9c387d9
+# %% ../nbs/59_aqa_features.ipynb #d54bd89a
 class SampledSource:
     "A source of which every recording has the same number of frames, evenly chosen."
     def __init__(self,
@@ -67,7 +68,7 @@ class SampledSource:
         at = aqa_indices(self.source.n_frames(id), self.frames)
         return self.source.load(id, at if indices is None else at[np.asarray(indices)])
 
-# %% ../nbs/59_aqa_features.ipynb #453c1969
+# %% ../nbs/59_aqa_features.ipynb #aa696c84
 class SpaceTime(nn.Module):
     "(B,n_in,T,H,W) -> (B,n_out,T,H/2,W/2), rounded up: three by three in space, then three in time."
     def __init__(self,
@@ -118,7 +119,7 @@ def pooled(
     "A vector a frame."
     return torch.cat([maps_bcthw.mean((3, 4)), maps_bcthw.amax((3, 4))], 1).transpose(1, 2)
 
-# %% ../nbs/59_aqa_features.ipynb #fe499225
+# %% ../nbs/59_aqa_features.ipynb #b8af3914
 picture_size = (56, 100) # height and width of the frames that are kept
 
 def dive_frames(
@@ -144,7 +145,7 @@ def _seen(source:Any, id:str, rng:np.random.Generator)->np.ndarray:
     x = jitter(square(source.load(id), int(rng.integers(-4, 5))), rng)
     return x[:, :, ::-1] if rng.random() < .5 else x
 
-# %% ../nbs/59_aqa_features.ipynb #16dceafb
+# %% ../nbs/59_aqa_features.ipynb #dbb3a57b
 body_world = 4 # seed of the dives whose poses are learnt from; no table reports it
 body_config = DiverConfig(train=768, test=48) # how many
 
@@ -191,18 +192,19 @@ def body_batches(
         return Batch(to_clips(x), torch.tensor(np.stack([angles[i] for i in some])), torch.arange(len(some)))
     return at
 
-# %% ../nbs/59_aqa_features.ipynb #2a9f7b71
+# %% ../nbs/59_aqa_features.ipynb #da11b661
 body_loop = TrainConfig(steps=1280, steps_per_epoch=128, batch=6, lr=4e-3)
 
 def trained_encoder(
     folder:Path, # state of a training of `BodyReader` or `ScoreReader`
     steps:int, # that it must have taken
-)->DiveEncoder|None: # in evaluation mode; None: not there, or not finished
+    like:nn.Module, # of the same form; stays as it is
+)->Any: # in evaluation mode; None: not there, or not finished
     "The encoder of a training that is over, without its data."
     if not (Path(folder)/"last.json").exists(): return None
     state, meta = load_state(folder)
     if meta["step"] < steps: return None
-    encoder, own = DiveEncoder(), "model.encoder."
+    encoder, own = copy.deepcopy(like), "model.encoder."
     encoder.load_state_dict({k.removeprefix(own): v for k,v in state.items() if k.startswith(own)})
     return encoder.eval()
 
@@ -214,7 +216,7 @@ def body_encoder(
 )->DiveEncoder: # trained if it is not there
     "The network that knows how bodies are held."
     state = Path(work)/"training"/f"bodies-s{body_world}"
-    if done := trained_encoder(state, body_loop.steps): return done
+    if done := trained_encoder(state, body_loop.steps, DiveEncoder()): return done
     dives = render_dives(Path(work)/f"bodies-s{body_world}", body_config, body_world, workers, progress)
     plan, videos = plan_dives(body_config, body_world), VideoSource(dives/"videos", picture_size)
     angles = {p.id: body_angles(p.dive)[aqa_indices(int(p.dive.bounds[-1]), 96)] for p in plan if p.split == "train"}
@@ -225,16 +227,16 @@ def body_encoder(
     fit(model, body_batches(frames, angles), body_loop, state, progress=progress, about=dict(system="BodyReader"))
     return model.encoder.eval()
 
-# %% ../nbs/59_aqa_features.ipynb #a88c195b
+# %% ../nbs/59_aqa_features.ipynb #4ef9d12e
 class ScoreReader(nn.Module):
     "The encoder with a head that tells by how much a dive is better than others of its group."
     def __init__(self,
-        encoder:DiveEncoder, # learnt from bodies
+        encoder:Any, # learnt from bodies; has `dim`
         pace:float=.2, # share of the learning rate at which it goes on learning
     ):
         super().__init__()
         self.encoder, n = encoder, 2*encoder.dim
-        self.encoder.pace = pace # type: ignore[assignment]
+        self.encoder.pace = pace
         def conv(n_in:int)->list[nn.Module]: return [nn.Conv1d(n_in, 64, 5, padding=2, bias=False), nn.BatchNorm1d(64), nn.ReLU()]
         self.head = nn.Sequential(nn.BatchNorm1d(n), *conv(n), *conv(64), nn.Conv1d(64, 1, 1))
 
@@ -279,28 +281,28 @@ def group_batches(
         return Batch(x, torch.tensor([r.score/sd for r in some], dtype=torch.float32), torch.tensor([number[r.group] for r in some]))
     return at
 
-# %% ../nbs/59_aqa_features.ipynb #f77a1236
+# %% ../nbs/59_aqa_features.ipynb #bb0478b7
 score_loop = TrainConfig(steps=400, steps_per_epoch=80, batch=10, lr=3e-3, weight_decay=1e-2)
 
 @one_thread()
 def score_encoder(
     data:ScoredSet, # whose training rows, less those of `hold_out`, are learnt from
     source:Any, # frames (96,H,W,3)
-    start:DiveEncoder, # of `body_encoder`
+    start:nn.Module, # of `body_encoder`; stays as it is
     folder:Path, # state of training
     seed:int=0, # of batches and of the head
     progress:bool=True, # a bar
-)->DiveEncoder: # in evaluation mode
+)->Any: # the same network, in evaluation mode
     "The network of one seed; called again, it goes on where it was stopped."
-    if done := trained_encoder(folder, score_loop.steps): return done
+    if done := trained_encoder(folder, score_loop.steps, start): return done
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = ScoreReader(start)
+        model = ScoreReader(copy.deepcopy(start))
     about = dict(system="ScoreReader", start=encoder_key(start), rows=len(data.rows("train")))
     fit(model, group_batches(hold_out(data), source, seed=seed), replace(score_loop, seed=seed), folder, progress=progress, about=about)
     return model.encoder.eval()
 
-# %% ../nbs/59_aqa_features.ipynb #48ad3541
+# %% ../nbs/59_aqa_features.ipynb #7fa0cad6
 def encoder_key(
     encoder:nn.Module, # any
 )->str: # 16 hexadecimal digits
@@ -311,7 +313,7 @@ def encoder_key(
 
 @torch.no_grad()
 def look(
-    encoder:DiveEncoder, # in evaluation mode
+    encoder:nn.Module, # in evaluation mode
     frames_thwc:np.ndarray, # uint8 (T,H,W,3)
     cells:int=2, # places are a grid of so many by so many
 )->tuple[Tensor,Tensor]: # (T,2C) float32 of each frame; (T,C,cells*cells) float16 of each place
@@ -328,7 +330,7 @@ def _digest(tensors:Iterable[Tensor])->str:
 
 def _file(folder:Path, id:str)->Path: return Path(folder)/f"{id}.safetensors"
 
-def _keep_some(source:Any, ids:list[str], encoder:DiveEncoder, folder:Path, key:str, progress:bool)->None:
+def _keep_some(source:Any, ids:list[str], encoder:nn.Module, folder:Path, key:str, progress:bool)->None:
     "Look at some recordings; a file appears whole or not at all."
     for i in tqdm(ids, desc="looking", unit="video", disable=not progress):
         path, (x, m) = _file(folder, i), look(encoder, source.load(i))
@@ -340,7 +342,7 @@ def _keep_some(source:Any, ids:list[str], encoder:DiveEncoder, folder:Path, key:
 def keep_features(
     source:Any, # frames (96,H,W,3)
     ids:Iterable[str], # which recordings
-    encoder:DiveEncoder, # in evaluation mode
+    encoder:nn.Module, # in evaluation mode
     folder:Path, # a file a recording is written there; those that are there are kept
     workers:int=1, # processes, each with one thread; they do not change the result
     progress:bool=True, # a bar
@@ -351,7 +353,7 @@ def keep_features(
     run_jobs([partial(_keep_some, ArraySource({i: source.load(i) for i in some}), some, encoder, Path(folder), key) for some in parts], workers, progress)
     return key
 
-# %% ../nbs/59_aqa_features.ipynb #e9b7c3f0
+# %% ../nbs/59_aqa_features.ipynb #c863b7db
 class Bank(NamedTuple):
     "Features of many recordings in memory."
     ids:list[str] # whose
@@ -378,7 +380,7 @@ def read_bank(
     each = [_recall(_file(folder, i), key) for i in ids]
     return Bank(ids, np.stack([x.numpy() for x,_ in each]), np.stack([m.numpy() for _,m in each]))
 
-# %% ../nbs/59_aqa_features.ipynb #5ea41777
+# %% ../nbs/59_aqa_features.ipynb #0b4ea572
 def angle_bank(
     source:Any, # (frames, 3J) degrees
     ids:Iterable[str], # which recordings
