@@ -85,6 +85,8 @@ def step_overlap(
     p, t = np.asarray(predicted_nv2, dtype=np.float64), np.asarray(true_n2, dtype=np.float64)
     if p.ndim != 3 or p.shape[2] != 2 or t.shape != (len(p), 2):
         raise ValueError(f"step_overlap: need (N,V,2) and (N,2); got {p.shape} and {t.shape}; one exemplar is V=1")
+    if (np.isnan(p[..., 0]) != np.isnan(p[..., 1])).any():
+        raise ValueError("step_overlap: need both transitions or none; got one of two; leave the pair out")
     if np.isnan(p).all((1, 2)).any() or not np.isfinite(t).all():
         raise ValueError("step_overlap: need transitions for every recording; got none for some; leave those out")
     swapped, p = int((p[..., 0] > p[..., 1]).sum()), np.sort(p, axis=-1)

@@ -86,7 +86,10 @@ class AQAConfig:
         rules = [(self.steps in allowed, f"steps must be one of {', '.join(allowed)}; got {self.steps!r}; mind the spelling"),
                  (1 <= self.n_steps <= self.tokens, f"need 1 <= n_steps <= tokens; got {self.n_steps} and {self.tokens}; lower n_steps"),
                  (self.steps in allowed[:2] or self.n_steps == 3, f"need n_steps 3 where steps are {self.steps}; got {self.n_steps}"),
-                 (min(self.step_weight, self.align_weight) >= 0 and self.score_scale > 0, f"need weights >= 0 and score_scale > 0; got {self}")]
+                 (min(self.step_weight, self.align_weight) >= 0 and self.score_scale > 0, f"need weights >= 0 and score_scale > 0; got {self}"),
+                 (self.size >= 1, f"need size >= 1; got {self.size}; 5 is TSA's"),
+                 (0 <= min(self.warmup, self.told) and max(self.warmup, self.told) <= 1,
+                  f"need warmup and told in 0..1, shares of training; got {self.warmup} and {self.told}")]
         for holds,text in rules:
             if not holds: raise ValueError(f"AQAConfig: {text}")
 

@@ -27,14 +27,15 @@ class ClipTower(nn.Module):
         widths = (12, 24, 48, 96, 96)
         blocks:list[nn.Module] = [_double(n_clips, widths[0])]
         for a,b in zip(widths, widths[1:], strict=False): blocks += [nn.MaxPool1d(2), _double(a, b)]
-        self.blocks = nn.Sequential(*blocks)
+        self.blocks, self.n_clips = nn.Sequential(*blocks), n_clips
 
     def forward(self,
         x_bcd:Tensor, # (B,C,D), D a multiple of 16
     )->Tensor: # (B,96,D/16) (FineDiving, models/PS.py)
         "Clips in, frames out."
-        if x_bcd.ndim != 3 or x_bcd.shape[2] % 16:
-            raise ValueError(f"ClipTower: need (B,clips,D) with D a multiple of 16; got {tuple(x_bcd.shape)}; pad the features")
+        if x_bcd.ndim != 3 or x_bcd.shape[1] != self.n_clips or x_bcd.shape[2] % 16:
+            raise ValueError(f"ClipTower: need (B,{self.n_clips},D) with D a multiple of 16; got {tuple(x_bcd.shape)}; "
+                             "pad the features, or build it for so many clips")
         return self.blocks(x_bcd)
 
     def maps(self,
@@ -83,7 +84,7 @@ def cut_segments(
     size:int=5, # frames of a segment afterwards
 )->Tensor: # (B,S,size,...) (FineDiving: linear interpolation, corners aligned)
     "Every segment with the same number of frames."
-    if len(bounds_bs) != len(u_btd) or (bounds_bs.diff(dim=1) <= 0).any() or (bounds_bs[:, -1] > u_btd.shape[1]).any():
+    if len(bounds_bs) != len(u_btd) or (bounds_bs.diff(dim=1) <= 0).any() or bounds_bs.min() < 0 or bounds_bs.max() > u_btd.shape[1]:
         raise ValueError(f"cut_segments: need increasing bounds (B,S+1) within {u_btd.shape[1]} frames; got {bounds_bs[:2].tolist()}; "
                          "give every segment a frame")
     first, last = bounds_bs[:, :-1, None], bounds_bs[:, 1:, None] - 1

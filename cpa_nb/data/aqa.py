@@ -32,6 +32,9 @@ class ScoredSet:
     def __post_init__(self)->None:
         if (wrong := [c for c in self.table if c not in _columns]) or [*self.table] != [*_columns]:
             raise ValueError(f"ScoredSet {self.name}: need columns {', '.join(_columns)}; got {[*self.table]}; leave {wrong or 'none'} out")
+        odd = [s for s in self.table.split.unique() if s not in ("train", "val", "test")]
+        if odd or self.table.group.isna().any():
+            raise ValueError(f"ScoredSet {self.name}: need splits train, val, test and a group for every row; got {odd or 'a row without group'}")
         if not np.isfinite(self.table.score).all(): raise ValueError(f"ScoredSet {self.name}: need finite scores; got one that is not; leave it out")
         twice = self.table.id[self.table.id.duplicated()]
         if len(twice): raise ValueError(f"ScoredSet {self.name}: need every recording once; got {twice.iloc[0]!r} twice")
