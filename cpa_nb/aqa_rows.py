@@ -10,7 +10,7 @@ __all__ = ['cpa_tsa', 'step_rows', 'aqa_methods', 'exemplar_seeds', 'aqa_data', 
            'look_ahead', 'dives', 'fair_dives', 'exercises', 'explained', 'aqa_record', 'controls', 'run_row',
            'read_aqa_record', 'run_aqa']
 
-# %% ../nbs/61_aqa_rows.ipynb #ac8a4d54
+# %% ../nbs/61_aqa_rows.ipynb #180df089
 import hashlib
 import json
 import time
@@ -35,7 +35,7 @@ from .data.finediving import aqa_indices
 from .experiments import environment, one_thread, run_jobs
 from .training import TrainConfig, fit, load_state, usable_device, write_json
 
-# %% ../nbs/61_aqa_rows.ipynb #9c63d2fc
+# %% ../nbs/61_aqa_rows.ipynb #aadaa8da
 class Material(NamedTuple):
     "Data of a row, loaded."
     data:ScoredSet # with rows "train", "val" and "test"
@@ -73,7 +73,7 @@ def facts_of(
     judges = 0 if m.marks is None else sum(c.startswith("judge") for c in m.marks)
     return Facts(m.bank.x_ntd.shape[2], m.bank.m_ntkp.shape[2], m.bank.x_ntd.shape[1] == 9, rows.score.to_numpy(), np.concatenate(same), judges)
 
-# %% ../nbs/61_aqa_rows.ipynb #8c07402e
+# %% ../nbs/61_aqa_rows.ipynb #68857d96
 cpa_tsa = AQAConfig() # the reading of the paper
 step_rows:dict[str,AQAConfig] = {
     "cpa_tsa": cpa_tsa,
@@ -128,7 +128,7 @@ def build(
         torch.manual_seed(seed)
         return aqa_methods[method](f)
 
-# %% ../nbs/61_aqa_rows.ipynb #385bee25
+# %% ../nbs/61_aqa_rows.ipynb #7abb344a
 def videos_of(
     m:Material, # data
     ids:Iterable[str], # which recordings
@@ -212,7 +212,7 @@ def mean_scores(
     "The vote."
     return pairs.groupby("query", sort=False).score.mean()
 
-# %% ../nbs/61_aqa_rows.ipynb #cf4cb25f
+# %% ../nbs/61_aqa_rows.ipynb #a231c61f
 @dataclass(frozen=True)
 class AQARow:
     "One row of an assessment table."
@@ -278,7 +278,7 @@ def _choices(model:nn.Module)->dict[str,Any]:
     own = asdict(cfg) if cfg else {k: v for k,v in vars(model).items() if isinstance(v, (int, float, str)) and not k.startswith("_") and k != "training"}
     return json.loads(json.dumps(own))
 
-# %% ../nbs/61_aqa_rows.ipynb #4d85c54c
+# %% ../nbs/61_aqa_rows.ipynb #67665e66
 exemplar_seeds = (0, 1, 2, 3, 4) # draws of exemplars
 
 def test_pairs(
@@ -317,7 +317,7 @@ def measured(
     true = m.data.table.set_index("id").score
     each = pd.DataFrame([score_metrics(v.to_numpy(), true.loc[v.index].to_numpy(), m.data.score_range) for v in votes.values()])
     def resampled(metric:Callable[[np.ndarray,np.ndarray],float])->list[float]:
-        return np.mean([score_draws(v.to_numpy(), true.loc[v.index].to_numpy(), metric, n) for v in votes.values()], 0).round(5).tolist()
+        return np.mean([score_draws(v.to_numpy(), true.loc[v.index].to_numpy(), metric, n) for v in votes.values()], 0).round(4).tolist()
     draws = dict(rho=resampled(rank_correlation), relative=resampled(partial(relative_l2, score_range=m.data.score_range)))
     def plain(x:pd.Series)->dict[str,float|None]: return {k: round(float(v), 5) if np.isfinite(v) else None for k,v in x.items()}
     return dict(mean=plain(each.mean()), sd=plain(each.std(ddof=1)), draws=draws)
@@ -339,7 +339,7 @@ def steps_found(
     out = {f"{name}_{d}": aiou(x, d) for name,x in (("middle", found.middle), ("mean3", found.mean3)) for d in (.5, .75)}
     return {k: round(v, 3) for k,v in out.items()} | dict(boundary=round(float(said.bounds_ps[:, 1:-1].std(0).mean()), 3))
 
-# %% ../nbs/61_aqa_rows.ipynb #3689d217
+# %% ../nbs/61_aqa_rows.ipynb #edfd8e37
 def lost_by_frame(
     delta_ps:np.ndarray, # (P,S) differences of scores, step by step; their mean is the difference of the pair
     bounds_ps:np.ndarray, # (P,S+1) of the query
@@ -356,7 +356,7 @@ def over_steps(
     "Points of every step."
     return np.array([lost_t[a:b].sum() for a,b in zip(bounds_s[:-1], bounds_s[1:], strict=True)])
 
-# %% ../nbs/61_aqa_rows.ipynb #5eee7186
+# %% ../nbs/61_aqa_rows.ipynb #0da73c19
 def coarse_cuts(
     folder:Path, # of `render_dives`
 )->dict[str,tuple[int,int]]: # id -> flight begins and ends, frame of 96
@@ -459,7 +459,7 @@ def exercises(
 
 aqa_data:dict[str,Callable[...,Material]] = dict(dives=dives, small=partial(dives, preset="small"), fair=fair_dives, uiprmd=exercises)
 
-# %% ../nbs/61_aqa_rows.ipynb #8f29d20a
+# %% ../nbs/61_aqa_rows.ipynb #ed89585e
 def explained(
     once:pd.DataFrame, # pairs
     said:Predicted, # with differences and bounds
@@ -478,7 +478,7 @@ def explained(
     rank = rank_correlation(np.concatenate(says), np.concatenate(true))
     return dict(rank=round(rank, 4), hit=round(float(np.mean(hit)), 4), even=round(float(np.mean(even)), 4))
 
-# %% ../nbs/61_aqa_rows.ipynb #9c9a601b
+# %% ../nbs/61_aqa_rows.ipynb #c140c597
 def aqa_record(
     results:Path, # data/results
     row:AQARow, # which
@@ -519,7 +519,7 @@ def run_row(
     model, history = train_row(row, m, Path(work)/"training"/f"aqa-{row.data}-{row.method}-s{row.seed}", usable_device(device), progress)
     pairs = test_pairs(m)
     once, said = predicted_once(model, m, pairs)
-    fine = fine_cuts(Path(m.data.source.folder).parent) if row.data in ("dives", "small") else {}
+    fine = fine_cuts(Path(m.data.source.folder).parent) if row.data != "uiprmd" else {}
     best = history.valid.idxmax()
     record = dict(config=asdict(row), model=dict(config=_choices(model), parameters=sum(p.numel() for p in model.parameters())),
                   needs={k: getattr(model, f"needs_{k}") for k in ("exemplars", "step_labels", "judges")},
