@@ -10,7 +10,7 @@ __all__ = ['cpa_tsa', 'step_rows', 'aqa_methods', 'exemplar_seeds', 'aqa_data', 
            'look_ahead', 'dives', 'fair_dives', 'exercises', 'explained', 'aqa_record', 'controls', 'run_row',
            'read_aqa_record', 'run_aqa']
 
-# %% ../nbs/61_aqa_rows.ipynb #180df089
+# %% ../nbs/61_aqa_rows.ipynb #857b25b5
 import hashlib
 import json
 import time
@@ -35,7 +35,7 @@ from .data.finediving import aqa_indices
 from .experiments import environment, one_thread, run_jobs
 from .training import TrainConfig, fit, load_state, usable_device, write_json
 
-# %% ../nbs/61_aqa_rows.ipynb #aadaa8da
+# %% ../nbs/61_aqa_rows.ipynb #693f1b70
 class Material(NamedTuple):
     "Data of a row, loaded."
     data:ScoredSet # with rows "train", "val" and "test"
@@ -73,7 +73,7 @@ def facts_of(
     judges = 0 if m.marks is None else sum(c.startswith("judge") for c in m.marks)
     return Facts(m.bank.x_ntd.shape[2], m.bank.m_ntkp.shape[2], m.bank.x_ntd.shape[1] == 9, rows.score.to_numpy(), np.concatenate(same), judges)
 
-# %% ../nbs/61_aqa_rows.ipynb #68857d96
+# %% ../nbs/61_aqa_rows.ipynb #f4d55a1c
 cpa_tsa = AQAConfig() # the reading of the paper
 step_rows:dict[str,AQAConfig] = {
     "cpa_tsa": cpa_tsa,
@@ -128,15 +128,16 @@ def build(
         torch.manual_seed(seed)
         return aqa_methods[method](f)
 
-# %% ../nbs/61_aqa_rows.ipynb #7abb344a
+# %% ../nbs/61_aqa_rows.ipynb #f09e8e43
 def videos_of(
     m:Material, # data
     ids:Iterable[str], # which recordings
+    places:bool=True, # of frames too; most competitors do not look at them
 )->Videos: # a batch
     "Features as a model takes them."
     place = m.place
     at = [place[i] for i in ids]
-    return Videos(torch.from_numpy(m.bank.x_ntd[at]), torch.from_numpy(m.bank.m_ntkp[at].astype(np.float32)))
+    return Videos(torch.from_numpy(m.bank.x_ntd[at]), torch.from_numpy(m.bank.m_ntkp[at if places else []].astype(np.float32)))
 
 def scores_of(
     m:Material, # data
@@ -153,7 +154,8 @@ def as_pairs(
     "Features and scores of pairs."
     def cuts(ids:pd.Series)->Tensor|None: return torch.tensor([m.cuts[i] for i in ids]) if model.needs_step_labels and m.cuts else None
     q, e = pairs["query"], pairs.exemplar
-    both = ScoredPairs(videos_of(m, q), videos_of(m, e), scores_of(m, q), scores_of(m, e), cuts(q), cuts(e))
+    places = isinstance(model, StepAssessor)
+    both = ScoredPairs(videos_of(m, q, places), videos_of(m, e, places), scores_of(m, q), scores_of(m, e), cuts(q), cuts(e))
     if not model.needs_judges or m.marks is None: return both
     own = m.marks.set_index("id").loc[pairs["query"]]
     judges = torch.tensor(own.filter(like="judge").to_numpy(), dtype=torch.float32)
@@ -212,7 +214,7 @@ def mean_scores(
     "The vote."
     return pairs.groupby("query", sort=False).score.mean()
 
-# %% ../nbs/61_aqa_rows.ipynb #a231c61f
+# %% ../nbs/61_aqa_rows.ipynb #63799384
 @dataclass(frozen=True)
 class AQARow:
     "One row of an assessment table."
@@ -278,7 +280,7 @@ def _choices(model:nn.Module)->dict[str,Any]:
     own = asdict(cfg) if cfg else {k: v for k,v in vars(model).items() if isinstance(v, (int, float, str)) and not k.startswith("_") and k != "training"}
     return json.loads(json.dumps(own))
 
-# %% ../nbs/61_aqa_rows.ipynb #67665e66
+# %% ../nbs/61_aqa_rows.ipynb #c863da12
 exemplar_seeds = (0, 1, 2, 3, 4) # draws of exemplars
 
 def test_pairs(
@@ -339,7 +341,7 @@ def steps_found(
     out = {f"{name}_{d}": aiou(x, d) for name,x in (("middle", found.middle), ("mean3", found.mean3)) for d in (.5, .75)}
     return {k: round(v, 3) for k,v in out.items()} | dict(boundary=round(float(said.bounds_ps[:, 1:-1].std(0).mean()), 3))
 
-# %% ../nbs/61_aqa_rows.ipynb #edfd8e37
+# %% ../nbs/61_aqa_rows.ipynb #6f991303
 def lost_by_frame(
     delta_ps:np.ndarray, # (P,S) differences of scores, step by step; their mean is the difference of the pair
     bounds_ps:np.ndarray, # (P,S+1) of the query
@@ -356,7 +358,7 @@ def over_steps(
     "Points of every step."
     return np.array([lost_t[a:b].sum() for a,b in zip(bounds_s[:-1], bounds_s[1:], strict=True)])
 
-# %% ../nbs/61_aqa_rows.ipynb #0da73c19
+# %% ../nbs/61_aqa_rows.ipynb #280521b7
 def coarse_cuts(
     folder:Path, # of `render_dives`
 )->dict[str,tuple[int,int]]: # id -> flight begins and ends, frame of 96
@@ -459,7 +461,7 @@ def exercises(
 
 aqa_data:dict[str,Callable[...,Material]] = dict(dives=dives, small=partial(dives, preset="small"), fair=fair_dives, uiprmd=exercises)
 
-# %% ../nbs/61_aqa_rows.ipynb #ed89585e
+# %% ../nbs/61_aqa_rows.ipynb #699e0949
 def explained(
     once:pd.DataFrame, # pairs
     said:Predicted, # with differences and bounds
@@ -478,7 +480,7 @@ def explained(
     rank = rank_correlation(np.concatenate(says), np.concatenate(true))
     return dict(rank=round(rank, 4), hit=round(float(np.mean(hit)), 4), even=round(float(np.mean(even)), 4))
 
-# %% ../nbs/61_aqa_rows.ipynb #c140c597
+# %% ../nbs/61_aqa_rows.ipynb #46745cc7
 def aqa_record(
     results:Path, # data/results
     row:AQARow, # which
