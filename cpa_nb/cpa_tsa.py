@@ -31,16 +31,15 @@ class Seen(NamedTuple):
     v_btdp:Tensor # (B,T,dim,P) frames at places
 
 class FrameFeatures(nn.Module):
-    "Features that come frame by frame: two convolutions over time, and one of its own at every place."
+    "Features that come frame by frame, in units of what is usual: two convolutions over time, and one layer at every place, the same for all."
     def __init__(self,
         n:int, # features of a frame
         k:int, # features of a place
         dim:int=64, # of what comes out
     ):
         super().__init__()
-        self.norm = nn.BatchNorm1d(n)
-        def conv(n_in:int)->list[nn.Module]: return [nn.Conv1d(n_in, dim, 5, padding=2), nn.BatchNorm1d(dim), nn.ReLU()]
-        self.over_time, self.place = nn.Sequential(*conv(n), *conv(dim)), nn.Sequential(nn.BatchNorm1d(k), *conv(k))
+        def conv(n_in:int, size:int)->list[nn.Module]: return [nn.Conv1d(n_in, dim, size, padding=size//2), nn.BatchNorm1d(dim), nn.ReLU()]
+        self.over_time, self.place = nn.Sequential(*conv(n, 5), *conv(dim, 5)), nn.Sequential(*conv(k, 1))
 
     def forward(self,
         videos:Videos, # (B,T,n), (B,T,k,P)
@@ -48,7 +47,7 @@ class FrameFeatures(nn.Module):
         "No stride: as many frames as came in."
         B, T, k, P = videos.m.shape
         v = self.place(videos.m.permute(0, 3, 2, 1).reshape(B*P, k, T))
-        return Seen(self.over_time(self.norm(videos.x.transpose(1, 2))).transpose(1, 2), v.reshape(B, P, -1, T).permute(0, 3, 2, 1))
+        return Seen(self.over_time(videos.x.transpose(1, 2)).transpose(1, 2), v.reshape(B, P, -1, T).permute(0, 3, 2, 1))
 
 class ClipFeatures(nn.Module):
     "Nine clips through I3D: TSA's tower on features and maps."
