@@ -10,7 +10,7 @@ __all__ = ['cpa_tsa', 'sized', 'cosine', 'step_rows', 'aqa_methods', 'exemplar_s
            'fine_cuts', 'seen_folder', 'look_at_dives', 'look_ahead', 'dives', 'fair_dives', 'exercises', 'explained',
            'aqa_record', 'controls', 'run_row', 'read_aqa_record', 'run_aqa']
 
-# %% ../nbs/61_aqa_rows.ipynb #2e46866a
+# %% ../nbs/61_aqa_rows.ipynb #3cc96508
 import hashlib
 import json
 import time
@@ -35,7 +35,7 @@ from .data.finediving import aqa_indices
 from .experiments import environment, one_thread, run_jobs
 from .training import TrainConfig, fit, load_state, usable_device, write_json
 
-# %% ../nbs/61_aqa_rows.ipynb #c40bb546
+# %% ../nbs/61_aqa_rows.ipynb #a0cd5fa9
 class Material(NamedTuple):
     "Data of a row, loaded."
     data:ScoredSet # with rows "train", "val" and "test"
@@ -73,7 +73,7 @@ def facts_of(
     judges = 0 if m.marks is None else sum(c.startswith("judge") for c in m.marks)
     return Facts(m.bank.x_ntd.shape[2], m.bank.m_ntkp.shape[2], m.bank.x_ntd.shape[1] == 9, rows.score.to_numpy(), np.concatenate(same), judges)
 
-# %% ../nbs/61_aqa_rows.ipynb #ace9b96c
+# %% ../nbs/61_aqa_rows.ipynb #d2dd764e
 cpa_tsa = AQAConfig() # the reading of the paper
 sized = replace(cpa_tsa, cpa=replace(cpa_tsa.cpa, score="harmonic", prior=.3)) # blocks by the recommended score: no slivers
 cosine = replace(sized, cpa=replace(sized.cpa, similarity="cosine", start="ctc", step_feature="mean")) # as chapter 21 recommends for verification
@@ -91,7 +91,8 @@ step_rows:dict[str,AQAConfig] = {
     **{f"cpa_tsa_t{T}": replace(cpa_tsa, tokens=T) for T in (16, 24, 48)}, # tokens of mining and alignment
     **{f"cpa_tsa_s{s}": replace(cpa_tsa, score_scale=float(s)) for s in (1, 10)}, # 1: as printed
     "cpa_tsa_sized": sized, "cpa_tsa_cosine": cosine,
-    **{f"cpa_tsa_{name}_step{w:g}": replace(c, step_weight=w, align_weight=w) for name,c in dict(sized=sized, cosine=cosine).items() for w in (.1,)},
+    "cpa_tsa_light": replace(cosine, step_weight=.01, align_weight=.01), # its losses weigh as much as the task's
+    "cpa_tsa_apart": replace(cosine, apart=True), # its losses leave the features alone
     "cpa_tsa_mean": replace(cpa_tsa, cpa=replace(cpa_tsa.cpa, step_feature="mean")),
 }
 
@@ -132,7 +133,7 @@ def build(
         torch.manual_seed(seed)
         return aqa_methods[method](f)
 
-# %% ../nbs/61_aqa_rows.ipynb #b04035db
+# %% ../nbs/61_aqa_rows.ipynb #0a41ce63
 def videos_of(
     m:Material, # data
     ids:Iterable[str], # which recordings
@@ -218,7 +219,7 @@ def mean_scores(
     "The vote."
     return pairs.groupby("query", sort=False).score.mean()
 
-# %% ../nbs/61_aqa_rows.ipynb #bc0d21ed
+# %% ../nbs/61_aqa_rows.ipynb #ca3e122b
 @dataclass(frozen=True)
 class AQARow:
     "One row of an assessment table."
@@ -284,7 +285,7 @@ def _choices(model:nn.Module)->dict[str,Any]:
     own = asdict(cfg) if cfg else {k: v for k,v in vars(model).items() if isinstance(v, (int, float, str)) and not k.startswith("_") and k != "training"}
     return json.loads(json.dumps(own))
 
-# %% ../nbs/61_aqa_rows.ipynb #be37246f
+# %% ../nbs/61_aqa_rows.ipynb #42bebe75
 exemplar_seeds = (0, 1, 2, 3, 4) # draws of exemplars
 
 def test_pairs(
@@ -345,7 +346,7 @@ def steps_found(
     out = {f"{name}_{d}": aiou(x, d) for name,x in (("middle", found.middle), ("mean3", found.mean3)) for d in (.5, .75)}
     return {k: round(v, 3) for k,v in out.items()} | dict(boundary=round(float(said.bounds_ps[:, 1:-1].std(0).mean()), 3))
 
-# %% ../nbs/61_aqa_rows.ipynb #670416f0
+# %% ../nbs/61_aqa_rows.ipynb #f4cc5021
 def lost_by_frame(
     delta_ps:np.ndarray, # (P,S) differences of scores, step by step; their mean is the difference of the pair
     bounds_ps:np.ndarray, # (P,S+1) of the query
@@ -362,7 +363,7 @@ def over_steps(
     "Points of every step."
     return np.array([lost_t[a:b].sum() for a,b in zip(bounds_s[:-1], bounds_s[1:], strict=True)])
 
-# %% ../nbs/61_aqa_rows.ipynb #37af6477
+# %% ../nbs/61_aqa_rows.ipynb #c69d1ad5
 def coarse_cuts(
     folder:Path, # of `render_dives`
 )->dict[str,tuple[int,int]]: # id -> flight begins and ends, frame of 96
@@ -465,7 +466,7 @@ def exercises(
 
 aqa_data:dict[str,Callable[...,Material]] = dict(dives=dives, small=partial(dives, preset="small"), fair=fair_dives, uiprmd=exercises)
 
-# %% ../nbs/61_aqa_rows.ipynb #2184034e
+# %% ../nbs/61_aqa_rows.ipynb #973aeab8
 def explained(
     once:pd.DataFrame, # pairs
     said:Predicted, # with differences and bounds
@@ -484,7 +485,7 @@ def explained(
     rank = rank_correlation(np.concatenate(says), np.concatenate(true))
     return dict(rank=round(rank, 4), hit=round(float(np.mean(hit)), 4), even=round(float(np.mean(even)), 4))
 
-# %% ../nbs/61_aqa_rows.ipynb #fe395b8e
+# %% ../nbs/61_aqa_rows.ipynb #1ac33548
 def aqa_record(
     results:Path, # data/results
     row:AQARow, # which

@@ -77,6 +77,7 @@ class AQAConfig:
     size:int = 5 # frames of a step when it asks (TSA)
     shift:int = 0 # step k asks step k + shift of the other video: a control; 0: as meant
     warmup:float = .025 # share of training with uniform steps before they are mined (ours; the paper: none)
+    apart:bool = False # mining sees features through a layer of its own, and its losses teach that layer alone (ours)
     told:float = .25 # share of training in which found steps are the true ones (TSA)
     cpa:CPAConfig = replace(paper, n_frames=32, n_steps=6, dim=64, step_feature="random") # similarity, block score, start; its K and T are those above
 
@@ -142,6 +143,7 @@ class StepAssessor(nn.Module):
         self.encoder, self.cfg, self.cpa = encoder, cfg, cpa_of(cfg)
         self.decoder, self.delta = CrossDecoder(), DeltaHead()
         self.head = TransitionHead() if cfg.steps == "found" else None
+        self.view = nn.Linear(64, 64) if cfg.apart else None
         self.needs_step_labels = cfg.steps in ("found", "true")
         self.progress = 1. # share of the training that is over; set by the loop
 
@@ -151,7 +153,8 @@ class StepAssessor(nn.Module):
         "Means of neighbouring frames."
         if u_btd.shape[1] % self.cfg.tokens:
             raise ValueError(f"StepAssessor: need frames in a multiple of {self.cfg.tokens} tokens; got {u_btd.shape[1]}; choose a divisor")
-        return u_btd.unflatten(1, (self.cfg.tokens, -1)).mean(2)
+        seen = self.view(u_btd.detach()) if self.view else u_btd
+        return seen.unflatten(1, (self.cfg.tokens, -1)).mean(2)
 
     def cuts(self,
         true:tuple[Tensor,Tensor]|None, # (B,2) transitions of both, where they are known
