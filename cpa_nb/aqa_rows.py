@@ -6,17 +6,18 @@
 __all__ = ['cpa_tsa', 'sized', 'cosine', 'step_rows', 'aqa_methods', 'exemplar_seeds', 'aqa_data', 'Material', 'Facts',
            'facts_of', 'by_steps', 'build', 'videos_of', 'scores_of', 'as_pairs', 'pair_maker', 'Predicted',
            'predict_pairs', 'mean_scores', 'AQARow', 'loop_of', 'voted', 'judged', 'train_row', 'test_pairs',
-           'predicted_once', 'draws_of', 'measured', 'steps_found', 'lost_by_frame', 'over_steps', 'coarse_cuts',
-           'fine_cuts', 'seen_folder', 'look_at_dives', 'look_ahead', 'dives', 'fair_dives', 'exercises', 'explained',
-           'aqa_record', 'controls', 'run_row', 'read_aqa_record', 'run_aqa']
+           'predicted_once', 'draws_of', 'measured', 'best_boundaries', 'steps_found', 'lost_by_frame', 'over_steps',
+           'coarse_cuts', 'fine_cuts', 'seen_folder', 'look_at_dives', 'look_ahead', 'dives', 'fair_dives', 'exercises',
+           'explained', 'aqa_record', 'controls', 'run_row', 'read_aqa_record', 'run_aqa']
 
-# %% ../nbs/61_aqa_rows.ipynb #3cc96508
+# %% ../nbs/61_aqa_rows.ipynb #a2f5935a
 import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,7 +36,7 @@ from .data.finediving import aqa_indices
 from .experiments import environment, one_thread, run_jobs
 from .training import TrainConfig, fit, load_state, usable_device, write_json
 
-# %% ../nbs/61_aqa_rows.ipynb #a0cd5fa9
+# %% ../nbs/61_aqa_rows.ipynb #07841d9d
 class Material(NamedTuple):
     "Data of a row, loaded."
     data:ScoredSet # with rows "train", "val" and "test"
@@ -73,7 +74,7 @@ def facts_of(
     judges = 0 if m.marks is None else sum(c.startswith("judge") for c in m.marks)
     return Facts(m.bank.x_ntd.shape[2], m.bank.m_ntkp.shape[2], m.bank.x_ntd.shape[1] == 9, rows.score.to_numpy(), np.concatenate(same), judges)
 
-# %% ../nbs/61_aqa_rows.ipynb #d2dd764e
+# %% ../nbs/61_aqa_rows.ipynb #8d7d3e12
 cpa_tsa = AQAConfig() # the reading of the paper
 sized = replace(cpa_tsa, cpa=replace(cpa_tsa.cpa, score="harmonic", prior=.3)) # blocks by the recommended score: no slivers
 cosine = replace(sized, cpa=replace(sized.cpa, similarity="cosine", start="ctc", step_feature="mean")) # as chapter 21 recommends for verification
@@ -133,7 +134,7 @@ def build(
         torch.manual_seed(seed)
         return aqa_methods[method](f)
 
-# %% ../nbs/61_aqa_rows.ipynb #0a41ce63
+# %% ../nbs/61_aqa_rows.ipynb #d2336ebc
 def videos_of(
     m:Material, # data
     ids:Iterable[str], # which recordings
@@ -219,7 +220,7 @@ def mean_scores(
     "The vote."
     return pairs.groupby("query", sort=False).score.mean()
 
-# %% ../nbs/61_aqa_rows.ipynb #ca3e122b
+# %% ../nbs/61_aqa_rows.ipynb #d3c54566
 @dataclass(frozen=True)
 class AQARow:
     "One row of an assessment table."
@@ -285,7 +286,7 @@ def _choices(model:nn.Module)->dict[str,Any]:
     own = asdict(cfg) if cfg else {k: v for k,v in vars(model).items() if isinstance(v, (int, float, str)) and not k.startswith("_") and k != "training"}
     return json.loads(json.dumps(own))
 
-# %% ../nbs/61_aqa_rows.ipynb #42bebe75
+# %% ../nbs/61_aqa_rows.ipynb #6a9260b5
 exemplar_seeds = (0, 1, 2, 3, 4) # draws of exemplars
 
 def test_pairs(
@@ -329,24 +330,42 @@ def measured(
     def plain(x:pd.Series)->dict[str,float|None]: return {k: round(float(v), 5) if np.isfinite(v) else None for k,v in x.items()}
     return dict(mean=plain(each.mean()), sd=plain(each.std(ddof=1)), draws=draws)
 
+def _overlap(once:pd.DataFrame, cuts_p2:np.ndarray, m:Material)->tuple[Any,list[str]]:
+    "Overlap with the true steps, mean over the exemplars of each query."
+    ids, n = list(dict.fromkeys(once["query"])), int(once.groupby("query").size().max())
+    table = np.full((len(ids), n, 2), np.nan)
+    for k,i in enumerate(ids):
+        own = cuts_p2[(once["query"] == i).to_numpy()]
+        table[k, :len(own)] = own
+    return step_overlap(table, np.array([m.cuts[i] for i in ids])), ids
+
+def best_boundaries(
+    once:pd.DataFrame, # pairs of held-out rows
+    said:Predicted, # with bounds
+    m:Material, # with true transitions
+)->tuple[int,int]|None: # numbers of two boundaries; None where there is nothing to choose from
+    "Which two of the mined boundaries lie nearest to the true transitions: the only thing that is ever learnt from those."
+    if said.bounds_ps is None or said.bounds_ps.shape[1] < 5 or not m.cuts: return None
+    K = said.bounds_ps.shape[1] - 1
+    overlap = {w: float(_overlap(once, said.bounds_ps[:, list(w)].astype(float), m)[0].middle.mean()) for w in combinations(range(1, K), 2)}
+    return max(overlap, key=lambda w: overlap[w])
+
 def steps_found(
     once:pd.DataFrame, # pairs
     said:Predicted, # with bounds
     m:Material, # with true transitions
-)->dict[str,float]: # AIoU at .5 and .75 by both readings; boundary: sd over pairs, frames; empty where there is nothing to compare
+    chosen:tuple[int,int]|None=None, # of `best_boundaries`
+)->dict[str,Any]: # AIoU at .5 and .75 by both readings, of thirds and of chosen boundaries; boundary: sd over pairs, frames
     "How well three steps are found, and whether they move at all."
     if said.bounds_ps is None or said.bounds_ps.shape[1] < 4 or not m.cuts: return {}
-    cuts, n = thirds(said.bounds_ps), int(once.groupby("query").size().max())
-    ids = list(dict.fromkeys(once["query"]))
-    table = np.full((len(ids), n, 2), np.nan)
-    for k,i in enumerate(ids):
-        own = cuts[(once["query"] == i).to_numpy()]
-        table[k, :len(own)] = own
-    found = step_overlap(table, np.array([m.cuts[i] for i in ids]))
-    out = {f"{name}_{d}": aiou(x, d) for name,x in (("middle", found.middle), ("mean3", found.mean3)) for d in (.5, .75)}
-    return {k: round(v, 3) for k,v in out.items()} | dict(boundary=round(float(said.bounds_ps[:, 1:-1].std(0).mean()), 3))
+    out:dict[str,Any] = dict(boundary=round(float(said.bounds_ps[:, 1:-1].std(0).mean()), 3))
+    cuts = {"": thirds(said.bounds_ps)} | ({"chosen_": said.bounds_ps[:, list(chosen)].astype(float)} if chosen else {})
+    for name,c in cuts.items():
+        found, _ = _overlap(once, c, m)
+        out |= {f"{name}{k}_{d}": round(aiou(x, d), 3) for k,x in (("middle", found.middle), ("mean3", found.mean3)) for d in (.5, .75)}
+    return out | (dict(chosen=list(chosen)) if chosen else {})
 
-# %% ../nbs/61_aqa_rows.ipynb #f4cc5021
+# %% ../nbs/61_aqa_rows.ipynb #899b204d
 def lost_by_frame(
     delta_ps:np.ndarray, # (P,S) differences of scores, step by step; their mean is the difference of the pair
     bounds_ps:np.ndarray, # (P,S+1) of the query
@@ -363,7 +382,7 @@ def over_steps(
     "Points of every step."
     return np.array([lost_t[a:b].sum() for a,b in zip(bounds_s[:-1], bounds_s[1:], strict=True)])
 
-# %% ../nbs/61_aqa_rows.ipynb #c69d1ad5
+# %% ../nbs/61_aqa_rows.ipynb #7b3ba9c9
 def coarse_cuts(
     folder:Path, # of `render_dives`
 )->dict[str,tuple[int,int]]: # id -> flight begins and ends, frame of 96
@@ -466,7 +485,7 @@ def exercises(
 
 aqa_data:dict[str,Callable[...,Material]] = dict(dives=dives, small=partial(dives, preset="small"), fair=fair_dives, uiprmd=exercises)
 
-# %% ../nbs/61_aqa_rows.ipynb #973aeab8
+# %% ../nbs/61_aqa_rows.ipynb #a84a4fd7
 def explained(
     once:pd.DataFrame, # pairs
     said:Predicted, # with differences and bounds
@@ -485,7 +504,7 @@ def explained(
     rank = rank_correlation(np.concatenate(says), np.concatenate(true))
     return dict(rank=round(rank, 4), hit=round(float(np.mean(hit)), 4), even=round(float(np.mean(even)), 4))
 
-# %% ../nbs/61_aqa_rows.ipynb #1ac33548
+# %% ../nbs/61_aqa_rows.ipynb #950b3d28
 def aqa_record(
     results:Path, # data/results
     row:AQARow, # which
@@ -527,12 +546,12 @@ def run_row(
     pairs = test_pairs(m)
     once, said = predicted_once(model, m, pairs)
     fine = fine_cuts(Path(m.data.source.folder).parent) if row.data != "uiprmd" else {}
-    best = history.valid.idxmax()
+    chosen, best = best_boundaries(*predicted_once(model, m, draw_exemplars(m.data, "val", least=m.least)), m), history.valid.idxmax()
     record = dict(config=asdict(row), model=dict(config=_choices(model), parameters=sum(p.numel() for p in model.parameters())),
                   needs={k: getattr(model, f"needs_{k}") for k in ("exemplars", "step_labels", "judges")},
                   data=dict(digest=m.digest(), range=round(m.data.score_range, 4), **{f"{s}_rows": len(m.data.rows(s)) for s in ("train", "val", "test")}),
                   epoch=int(best) + 1, peak=dict(rho=float(history.test_rho.max()), relative=float(history.test_relative.min())),
-                  **measured(draws_of(pairs, once, said.score_p), m), steps=steps_found(once, said, m), explained=explained(once, said, fine),
+                  **measured(draws_of(pairs, once, said.score_p), m), steps=steps_found(once, said, m, chosen), explained=explained(once, said, fine),
                   controls=controls(model, m), history=history.round(5).to_dict("list"), seconds=round(time.perf_counter() - start, 1), device=device,
                   **environment())
     path.parent.mkdir(parents=True, exist_ok=True)
