@@ -10,7 +10,7 @@ __all__ = ['paper_tsa', 'cpa_tsa', 'bare', 'step_rows', 'aqa_methods', 'exemplar
            'coarse_cuts', 'fine_cuts', 'seen_folder', 'look_at_dives', 'look_ahead', 'dives', 'fair_dives', 'exercises',
            'explained', 'aqa_record', 'controls', 'run_row', 'read_aqa_record', 'run_aqa']
 
-# %% ../nbs/61_aqa_rows.ipynb #1d030517
+# %% ../nbs/61_aqa_rows.ipynb #20a44804
 import hashlib
 import json
 import time
@@ -36,7 +36,7 @@ from .data.finediving import aqa_indices
 from .experiments import environment, one_thread, run_jobs
 from .training import TrainConfig, fit, load_state, usable_device, write_json
 
-# %% ../nbs/61_aqa_rows.ipynb #31704749
+# %% ../nbs/61_aqa_rows.ipynb #6650892f
 class Material(NamedTuple):
     "Data of a row, loaded."
     data:ScoredSet # with rows "train", "val" and "test"
@@ -74,11 +74,11 @@ def facts_of(
     judges = 0 if m.marks is None else sum(c.startswith("judge") for c in m.marks)
     return Facts(m.bank.x_ntd.shape[2], m.bank.m_ntkp.shape[2], m.bank.x_ntd.shape[1] == 9, rows.score.to_numpy(), np.concatenate(same), judges)
 
-# %% ../nbs/61_aqa_rows.ipynb #d5326508
+# %% ../nbs/61_aqa_rows.ipynb #5bc82caf
 paper_tsa = AQAConfig(score_scale=1.) # as printed: raw scores, unit weights, area, dot product, random step feature
 cpa_tsa = AQAConfig(step_weight=.01, align_weight=.01, # recommended: its losses weigh no more than the task's
                     cpa=replace(AQAConfig().cpa, score="harmonic", prior=.3, similarity="cosine", start="ctc", step_feature="mean"))
-bare = dict(step_weight=0., align_weight=0.) # nothing but the task
+bare:dict[str,Any] = dict(step_weight=0., align_weight=0.) # nothing but the task
 step_rows:dict[str,AQAConfig] = {
     "cpa_tsa": cpa_tsa, "paper": paper_tsa,
     "uniform": replace(cpa_tsa, steps="uniform", **bare), # Table 3: neither
@@ -134,7 +134,7 @@ def build(
         torch.manual_seed(seed)
         return aqa_methods[method](f)
 
-# %% ../nbs/61_aqa_rows.ipynb #28a9b593
+# %% ../nbs/61_aqa_rows.ipynb #fede406e
 def videos_of(
     m:Material, # data
     ids:Iterable[str], # which recordings
@@ -220,7 +220,7 @@ def mean_scores(
     "The vote."
     return pairs.groupby("query", sort=False).score.mean()
 
-# %% ../nbs/61_aqa_rows.ipynb #65f37ce2
+# %% ../nbs/61_aqa_rows.ipynb #c08ba647
 @dataclass(frozen=True)
 class AQARow:
     "One row of an assessment table."
@@ -286,7 +286,7 @@ def _choices(model:nn.Module)->dict[str,Any]:
     own = asdict(cfg) if cfg else {k: v for k,v in vars(model).items() if isinstance(v, (int, float, str)) and not k.startswith("_") and k != "training"}
     return json.loads(json.dumps(own))
 
-# %% ../nbs/61_aqa_rows.ipynb #dc7b4aa3
+# %% ../nbs/61_aqa_rows.ipynb #580a1e2a
 exemplar_seeds = (0, 1, 2, 3, 4) # draws of exemplars
 
 def test_pairs(
@@ -365,7 +365,7 @@ def steps_found(
         out |= {f"{name}{k}_{d}": round(aiou(x, d), 3) for k,x in (("middle", found.middle), ("mean3", found.mean3)) for d in (.5, .75)}
     return out | (dict(chosen=list(chosen)) if chosen else {})
 
-# %% ../nbs/61_aqa_rows.ipynb #74b1ac75
+# %% ../nbs/61_aqa_rows.ipynb #292322a7
 def lost_by_frame(
     delta_ps:np.ndarray, # (P,S) differences of scores, step by step; their mean is the difference of the pair
     bounds_ps:np.ndarray, # (P,S+1) of the query
@@ -382,7 +382,7 @@ def over_steps(
     "Points of every step."
     return np.array([lost_t[a:b].sum() for a,b in zip(bounds_s[:-1], bounds_s[1:], strict=True)])
 
-# %% ../nbs/61_aqa_rows.ipynb #e39773f2
+# %% ../nbs/61_aqa_rows.ipynb #5c0bbb39
 def coarse_cuts(
     folder:Path, # of `render_dives`
 )->dict[str,tuple[int,int]]: # id -> flight begins and ends, frame of 96
@@ -485,7 +485,7 @@ def exercises(
 
 aqa_data:dict[str,Callable[...,Material]] = dict(dives=dives, small=partial(dives, preset="small"), fair=fair_dives, uiprmd=exercises)
 
-# %% ../nbs/61_aqa_rows.ipynb #d6982809
+# %% ../nbs/61_aqa_rows.ipynb #aba66a26
 def explained(
     once:pd.DataFrame, # pairs
     said:Predicted, # with differences and bounds
@@ -504,7 +504,7 @@ def explained(
     rank = rank_correlation(np.concatenate(says), np.concatenate(true))
     return dict(rank=round(rank, 4), hit=round(float(np.mean(hit)), 4), even=round(float(np.mean(even)), 4))
 
-# %% ../nbs/61_aqa_rows.ipynb #5190900b
+# %% ../nbs/61_aqa_rows.ipynb #30cafac9
 def aqa_record(
     results:Path, # data/results
     row:AQARow, # which
