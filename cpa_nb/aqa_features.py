@@ -5,10 +5,10 @@
 # %% auto #0
 __all__ = ['picture_size', 'body_world', 'body_config', 'body_loop', 'score_loop', 'SampledSource', 'SpaceTime', 'DiveEncoder',
            'pooled', 'dive_frames', 'square', 'body_angles', 'BodyReader', 'body_batches', 'trained_encoder',
-           'body_encoder', 'ScoreReader', 'less_group', 'group_batches', 'score_encoder', 'encoder_key', 'look',
-           'keep_features', 'Bank', 'read_bank', 'angle_bank', 'feature_bank', 'Scale', 'fit_scale', 'scaled']
+           'body_encoder', 'ScoreReader', 'less_group', 'group_batches', 'rows_digest', 'score_encoder', 'encoder_key',
+           'look', 'keep_features', 'Bank', 'read_bank', 'angle_bank', 'feature_bank', 'Scale', 'fit_scale', 'scaled']
 
-# %% ../nbs/59_aqa_features.ipynb #9efa264f
+# %% ../nbs/59_aqa_features.ipynb #c42a32aa
 import copy
 import hashlib
 import os
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as nnf
 from safetensors import SafetensorError, safe_open
@@ -35,7 +36,7 @@ from .experiments import one_thread, run_jobs
 from .model import Batch
 from .training import TrainConfig, fit, jitter, load_state
 
-# %% ../nbs/59_aqa_features.ipynb #d54bd89a
+# %% ../nbs/59_aqa_features.ipynb #9700eae1
 class SampledSource:
     "A source of which every recording has the same number of frames, evenly chosen."
     def __init__(self,
@@ -68,7 +69,7 @@ class SampledSource:
         at = aqa_indices(self.source.n_frames(id), self.frames)
         return self.source.load(id, at if indices is None else at[np.asarray(indices)])
 
-# %% ../nbs/59_aqa_features.ipynb #aa696c84
+# %% ../nbs/59_aqa_features.ipynb #3749aebe
 class SpaceTime(nn.Module):
     "(B,n_in,T,H,W) -> (B,n_out,T,H/2,W/2), rounded up: three by three in space, then three in time."
     def __init__(self,
@@ -119,7 +120,7 @@ def pooled(
     "A vector a frame."
     return torch.cat([maps_bcthw.mean((3, 4)), maps_bcthw.amax((3, 4))], 1).transpose(1, 2)
 
-# %% ../nbs/59_aqa_features.ipynb #b8af3914
+# %% ../nbs/59_aqa_features.ipynb #0336fc48
 picture_size = (56, 100) # height and width of the frames that are kept
 
 def dive_frames(
@@ -145,7 +146,7 @@ def _seen(source:Any, id:str, rng:np.random.Generator)->np.ndarray:
     x = jitter(square(source.load(id), int(rng.integers(-4, 5))), rng)
     return x[:, :, ::-1] if rng.random() < .5 else x
 
-# %% ../nbs/59_aqa_features.ipynb #dbb3a57b
+# %% ../nbs/59_aqa_features.ipynb #501e9874
 body_world = 4 # seed of the dives whose poses are learnt from; no table reports it
 body_config = DiverConfig(train=768, test=48) # how many
 
@@ -192,18 +193,19 @@ def body_batches(
         return Batch(to_clips(x), torch.tensor(np.stack([angles[i] for i in some])), torch.arange(len(some)))
     return at
 
-# %% ../nbs/59_aqa_features.ipynb #da11b661
+# %% ../nbs/59_aqa_features.ipynb #22e58567
 body_loop = TrainConfig(steps=1280, steps_per_epoch=128, batch=6, lr=4e-3)
 
 def trained_encoder(
     folder:Path, # state of a training of `BodyReader` or `ScoreReader`
     steps:int, # that it must have taken
     like:nn.Module, # of the same form; stays as it is
-)->Any: # in evaluation mode; None: not there, or not finished
+    about:dict[str,Any]|None=None, # what it must have been trained on; None: not asked
+)->Any: # in evaluation mode; None: not there, not finished, or trained on something else
     "The encoder of a training that is over, without its data."
     if not (Path(folder)/"last.json").exists(): return None
     state, meta = load_state(folder)
-    if meta["step"] < steps: return None
+    if meta["step"] < steps or about not in (None, meta["model"]): return None
     encoder, own = copy.deepcopy(like), "model.encoder."
     encoder.load_state_dict({k.removeprefix(own): v for k,v in state.items() if k.startswith(own)})
     return encoder.eval()
@@ -227,7 +229,7 @@ def body_encoder(
     fit(model, body_batches(frames, angles), body_loop, state, progress=progress, about=dict(system="BodyReader"))
     return model.encoder.eval()
 
-# %% ../nbs/59_aqa_features.ipynb #4ef9d12e
+# %% ../nbs/59_aqa_features.ipynb #77149b7d
 class ScoreReader(nn.Module):
     "The encoder with a head that tells by how much a dive is better than others of its group."
     def __init__(self,
@@ -281,7 +283,13 @@ def group_batches(
         return Batch(x, torch.tensor([r.score/sd for r in some], dtype=torch.float32), torch.tensor([number[r.group] for r in some]))
     return at
 
-# %% ../nbs/59_aqa_features.ipynb #bb0478b7
+# %% ../nbs/59_aqa_features.ipynb #7d16a59e
+def rows_digest(
+    rows:pd.DataFrame, # of a `ScoredSet`
+)->str: # 16 hexadecimal digits
+    "Which rows, and what they scored."
+    return hashlib.sha256(rows[["id", "score", "group"]].to_csv(index=False).encode()).hexdigest()[:16]
+
 score_loop = TrainConfig(steps=400, steps_per_epoch=80, batch=10, lr=3e-3, weight_decay=1e-2)
 
 @one_thread()
@@ -294,15 +302,16 @@ def score_encoder(
     progress:bool=True, # a bar
 )->Any: # the same network, in evaluation mode
     "The network of one seed; called again, it goes on where it was stopped."
-    if done := trained_encoder(folder, score_loop.steps, start): return done
+    own = hold_out(data)
+    about = dict(system="ScoreReader", start=encoder_key(start), rows=rows_digest(own.rows("train")))
+    if done := trained_encoder(folder, score_loop.steps, start, about): return done
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = ScoreReader(copy.deepcopy(start))
-    about = dict(system="ScoreReader", start=encoder_key(start), rows=len(data.rows("train")))
-    fit(model, group_batches(hold_out(data), source, seed=seed), replace(score_loop, seed=seed), folder, progress=progress, about=about)
+    fit(model, group_batches(own, source, seed=seed), replace(score_loop, seed=seed), folder, progress=progress, about=about)
     return model.encoder.eval()
 
-# %% ../nbs/59_aqa_features.ipynb #7fa0cad6
+# %% ../nbs/59_aqa_features.ipynb #593e76aa
 def encoder_key(
     encoder:nn.Module, # any
 )->str: # 16 hexadecimal digits
@@ -353,7 +362,7 @@ def keep_features(
     run_jobs([partial(_keep_some, ArraySource({i: source.load(i) for i in some}), some, encoder, Path(folder), key) for some in parts], workers, progress)
     return key
 
-# %% ../nbs/59_aqa_features.ipynb #c863b7db
+# %% ../nbs/59_aqa_features.ipynb #9edf8076
 class Bank(NamedTuple):
     "Features of many recordings in memory."
     ids:list[str] # whose
@@ -380,7 +389,7 @@ def read_bank(
     each = [_recall(_file(folder, i), key) for i in ids]
     return Bank(ids, np.stack([x.numpy() for x,_ in each]), np.stack([m.numpy() for _,m in each]))
 
-# %% ../nbs/59_aqa_features.ipynb #0b4ea572
+# %% ../nbs/59_aqa_features.ipynb #9e433113
 def angle_bank(
     source:Any, # (frames, 3J) degrees
     ids:Iterable[str], # which recordings
@@ -405,7 +414,7 @@ def feature_bank(
 class Scale(NamedTuple):
     "Means and spreads of features over training frames."
     x_mean:np.ndarray # (n,)
-    x_sd:np.ndarray # (n,)
+    x_sd:np.ndarray # (n,); infinite where a feature never changes, which then says nothing
     m_mean:np.ndarray # (k,1)
     m_sd:np.ndarray # (k,1)
 
@@ -416,11 +425,14 @@ def fit_scale(
     "What is usual."
     at = [bank.ids.index(i) for i in ids]
     x, m = bank.x_ntd[at], bank.m_ntkp[at].astype(np.float32)
-    return Scale(x.mean((0, 1)), x.std((0, 1)) + 1e-3, m.mean((0, 1, 3))[:, None], m.std((0, 1, 3))[:, None] + 1e-3)
+    def spread(sd:np.ndarray, size:np.ndarray)->np.ndarray: return np.where(sd > 1e-6*size + 1e-12, sd, np.inf).astype(np.float32)
+    return Scale(x.mean((0, 1)), spread(x.std((0, 1)), abs(x).max((0, 1))), m.mean((0, 1, 3))[:, None],
+                 spread(m.std((0, 1, 3)), abs(m).max((0, 1, 3)))[:, None])
 
 def scaled(
     bank:Bank, # features
     scale:Scale, # of training rows
 )->Bank: # mean 0 and spread 1 over training frames, for every method alike; places in half precision
-    "Features in units of what is usual."
-    return Bank(bank.ids, (bank.x_ntd - scale.x_mean)/scale.x_sd, ((bank.m_ntkp - scale.m_mean)/scale.m_sd).astype(np.float16))
+    "Features in units of what is usual, at most a hundred of them."
+    x, m = (bank.x_ntd - scale.x_mean)/scale.x_sd, (bank.m_ntkp.astype(np.float32) - scale.m_mean)/scale.m_sd
+    return Bank(bank.ids, x.clip(-100, 100), m.clip(-100, 100).astype(np.float16))

@@ -109,11 +109,14 @@ def score_draws(
     metric:Callable[[np.ndarray,np.ndarray],float]=rank_correlation, # of predictions and scores
     n:int=1000, # draws
     seed:int=0, # the same seed draws the same recordings, whatever the method
+    people:Any=None, # (N,) whose they are: people are drawn, with all their recordings; None: recordings are
 )->np.ndarray: # (n,) (bootstrap)
     "The metric on recordings drawn again."
     p, y = _checked(predicted, true, "score_draws")
+    own = [np.array([k]) for k in range(len(y))] if people is None else [np.flatnonzero(np.asarray(people) == w) for w in np.unique(people)]
     rng = np.random.default_rng(seed)
-    return np.array([metric(p[i], y[i]) for i in (rng.integers(len(y), size=len(y)) for _ in range(n))])
+    draws = ([own[k] for k in rng.integers(len(own), size=len(own))] for _ in range(n))
+    return np.array([metric(p[i], y[i]) for i in map(np.concatenate, draws)])
 
 def interval(
     draws:np.ndarray, # of `score_draws`, or a difference of two

@@ -7,7 +7,7 @@ __all__ = ['table2', 'table3', 'table4', 'choices', 'aqa_tables', 'anchors', 'ov
            'trivial_cuts', 'run_trivial', 'read_aqa_records', 'aqa_table', 'cuts_table', 'explained_table',
            'control_table']
 
-# %% ../nbs/63_aqa_tables.ipynb #f402af92
+# %% ../nbs/63_aqa_tables.ipynb #0d72af89
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,7 +22,7 @@ from .data.aqa import draw_exemplars
 from .experiments import environment
 from .training import write_json
 
-# %% ../nbs/63_aqa_tables.ipynb #b455c2a7
+# %% ../nbs/63_aqa_tables.ipynb #5d1cb414
 class Published(NamedTuple):
     "What a paper reports on FineDiving."
     rho:float = np.nan # rank correlation
@@ -62,7 +62,7 @@ anchors = pd.DataFrame([
     ("TPT", 2022, .9333, .2877), ("TSA, as published", 2022, .9203, .3420), ("DAE-MT", 2024, .9285, .3320), ("MCoRe", 2024, .9232, .326),
     ("T2CR", 2024, .9275, .330), ("RICA2", 2024, .9402, .2838), ("HP-MCoRe", 2025, .9383, .269)], columns=["method", "year", "rho", "relative"])
 
-# %% ../nbs/63_aqa_tables.ipynb #33b02e2c
+# %% ../nbs/63_aqa_tables.ipynb #29315e6f
 def trivial_votes(
     m:Material, # data
 )->dict[str,dict[int,pd.Series]]: # row -> draw of exemplars -> query -> score
@@ -110,7 +110,7 @@ def run_trivial(
     write_json(path, record)
     return record
 
-# %% ../nbs/63_aqa_tables.ipynb #ef973a86
+# %% ../nbs/63_aqa_tables.ipynb #c49ec64a
 def read_aqa_records(
     results:Path, # data/results
     data:str, # a name in `aqa_data`
@@ -130,7 +130,7 @@ def read_aqa_records(
 
 def _mean_draws(records:Iterable[dict[str,Any]], name:str)->np.ndarray:
     "Resampled values, mean over seeds."
-    return np.mean([np.array(r["draws"][name], dtype=float) for r in records], 0)
+    return np.mean([np.array([np.nan if v is None else v for v in r["draws"][name]]) for r in records], 0)
 
 overlaps = (*(f"{c}{k}_{d}" for c in ("", "chosen_") for k in ("middle", "mean3") for d in (.5, .75)), "boundary") # columns of AIoU
 
@@ -179,14 +179,14 @@ def cuts_table(
 def explained_table(
     records:dict[str,dict[int,dict[str,Any]]], # of `read_aqa_records`
     rows:Iterable[Row], # what is wanted
-)->pd.DataFrame: # rank: of blamed and lost points over all steps; hit: the worst step is blamed most, per cent; even: the same, blaming the longest
+)->pd.DataFrame: # rank, within, hit (per cent) and usual_* of `explained`, mean over seeds
     "Does it point at the right step?"
     out = []
     for r in rows:
         some = [x["explained"] for x in records.get(r.method, {}).values() if x["explained"]]
-        if some: out.append(dict(method=r.label, seeds=len(some), rank=np.mean([x["rank"] for x in some]), hit=100*np.mean([x["hit"] for x in some]),
-                                 even=100*np.mean([x["even"] for x in some])))
-    return pd.DataFrame(out)
+        if some: out.append(dict(method=r.label, seeds=len(some), **pd.DataFrame(some).mean().to_dict()))
+    table = pd.DataFrame(out)
+    return table.assign(**{k: 100*table[k] for k in ("hit", "usual_hit") if k in table})
 
 def control_table(
     records:dict[str,dict[int,dict[str,Any]]], # of `read_aqa_records`

@@ -109,6 +109,7 @@ class ScoredPairs(NamedTuple):
     cuts1:Tensor|None = None # (B,2) true transitions, frames; None: not known, as CPA has it
     cuts2:Tensor|None = None # (B,2) of the exemplars
     judges1:Tensor|None = None # (B,J) marks of the queries' judges, for a method that needs them
+    judges2:Tensor|None = None # (B,J) of the exemplars' judges, which it learns from too
     difficulty1:Tensor|None = None # (B,) factor of the queries' scores, for that method
 
 class Compared(NamedTuple):

@@ -96,7 +96,8 @@ class MUSDL(nn.Module):
         if pairs.judges1 is None: raise ValueError("MUSDL: need the judges' marks; got none; use USDL")
         if pairs.judges1.shape[1] != len(self.nets):
             raise ValueError(f"MUSDL: need marks of {len(self.nets)} judges; got {pairs.judges1.shape[1]}; build it for so many")
-        x, marks = pairs.one.x.mean(1), pairs.judges1.sort(1).values*(self.bins - 1)/10
+        both = [(v.x.mean(1), j) for v,j in ((pairs.one, pairs.judges1), (pairs.two, pairs.judges2)) if j is not None]
+        x, marks = torch.cat([f for f,_ in both]), torch.cat([j for _,j in both]).sort(1).values*(self.bins - 1)/10
         wanted = [score_distribution(m, self.bins, self.sd) for m in marks.T]
         each = [nnf.kl_div(torch.log_softmax(net(x), 1), w, reduction="batchmean") for net,w in zip(self.nets, wanted, strict=True)]
         return dict(task=torch.stack(each).sum())
