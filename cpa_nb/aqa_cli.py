@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['aqa_sets', 'render_dives_', 'train_scores', 'assess_', 'said_aqa', 'aqa_table_command', 'data_finediving']
 
-# %% ../nbs/67_aqa_cli.ipynb #e6ef1ad1
+# %% ../nbs/67_aqa_cli.ipynb #d9d903c2
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ import typer
 from .cli import Json, Quiet, _announce, _at_least, _data_root, _refuse, _say, _whole, app, data_app, run, tasks
 from .cli import main as main # the console script, with the commands of this chapter
 
-# %% ../nbs/67_aqa_cli.ipynb #375f10ff
+# %% ../nbs/67_aqa_cli.ipynb #7a24fd5b
 @app.command("render-dives")
 def render_dives_(
     out:Annotated[Path, typer.Argument(help="Folder to write; an interrupted rendering goes on where it stopped.")],
@@ -35,7 +35,8 @@ def render_dives_(
 
 @app.command("train-scores")
 def train_scores(
-    scores:Annotated[Path, typer.Argument(help="CSV with columns id, score, group (the action); split (train, test) and subject where there are any.")],
+    scores:Annotated[Path, typer.Argument(help="CSV with columns id, score, group (the action); split (train, test) and subject where there are any. "
+                                                  "Without split a quarter of every group is kept for a test.")],
     folder:Annotated[Path, typer.Argument(help="Holds <id>.mp4 or <id>.npy (a row of features a frame), in sub-folders or not.")],
     out:Annotated[Path, typer.Option(help="Where the checkpoint goes; the same command goes on after an interruption.")]=Path("assessor"),
     backbone:Annotated[str, typer.Option(help="small: begins with what rendered dives teach of bodies (made at first, a quarter of an hour) and learns from "
@@ -59,10 +60,12 @@ def train_scores(
         if not p.exists(): raise ValueError(f"train-scores: {p} is not there; give a CSV file and the folder of its recordings")
     data = read_scored(scores, folder, {"small": picture_size, "lite0": (224, 224)}.get(backbone), seed)
     a = learn_scores(data, out, backbone, steps, seed, work, workers, not quiet)
-    said = f"checkpoint  {out}\nheld out    rank correlation {a.about['held_out_rho']:.3f} on rows that were not learnt from"
+    b, n = a.about, a.about["tested"]
+    worth = f"rank correlation {b['test_rho']:.3f} [{b['test_low']:.3f}, {b['test_high']:.3f}]" if "test_rho" in b else "too few to tell what scores are worth"
+    said = f"checkpoint  {out}\ntested      {worth}, on {n} recordings that nothing was learnt from or chosen by"
     _say(dict(checkpoint=str(out), **a.about), f"{said}\nnext        cpa assess QUERY --exemplar FILE:SCORE --checkpoint {out}", as_json)
 
-# %% ../nbs/67_aqa_cli.ipynb #7b66d958
+# %% ../nbs/67_aqa_cli.ipynb #e62368d1
 def _given(texts:list[str])->list[tuple[Path,float]]:
     "FILE:SCORE as files and numbers."
     out = []
@@ -99,7 +102,7 @@ def assess_(
     if report: assess_page(a, report, frames)
     _say(a.to_dict() | dict(report=report and str(report)), assess_text(a) + (f"\nreport      {report}" if report else ""), as_json)
 
-# %% ../nbs/67_aqa_cli.ipynb #97dbc2d9
+# %% ../nbs/67_aqa_cli.ipynb #fb976731
 aqa_sets = dict(dives="rendered dives, 1,200 to learn from, 400 tested", uiprmd="UI-PRMD, exercises of ten people, three of them tested",
                 fair="the same rendered dives, judges equally strict everywhere", small="rendered dives, 160 to learn from, 60 tested: too few for claims")
 _usual = ("dives", "uiprmd") # printed if nothing is named
@@ -115,20 +118,31 @@ def _wanted(data:str)->list[str]:
 def said_aqa(
     table:Any, # of chapter 63
 )->str: # as text
-    "Correlations to three decimals, the rest to two."
-    fine = {c: "{:.3f}".format for c in table.columns if any(w in c for w in ("rho", "sd", "low", "high", "difference", "kendall", "peak", "rank", "shuffled"))}
-    return table.to_string(index=False, na_rep="-", formatters=fine | {"year": "{:d}".format}, float_format="{:.2f}".format)
+    "Correlations to three decimals, R-l2 to four, the rest to one."
+    words = ("rho", "sd", "low", "high", "difference", "kendall", "peak", "rank", "within", "shuffled")
+    fine = {c: "{:.3f}".format for c in table.columns if any(w in c for w in words)}
+    fine |= {c: "{:.4f}".format for c in table.columns if "relative" in c} | {"year": "{:d}".format}
+    return table.to_string(index=False, na_rep="-", formatters=fine, float_format="{:.1f}".format)
+
+def _row_of(method:str, data:str, seed:int)->Any:
+    "A row; that of PECoP is TSA on features of its own."
+    from cpa_nb.aqa_rows import AQARow
+    from cpa_nb.pecop_rows import pecop_data # makes its data known
+    return AQARow("tsa", pecop_data, seed) if method == "pecop" else AQARow(method, data, seed)
 
 def _filled(rows:Any, name:str, names:list[str]|None, seeds:list[int], work:Path, results:Path, device:str, workers:int, progress:bool)->dict[str,Any]:
     "Rows of a data set, trained where they have no record, and what is asked besides, by heading."
-    from cpa_nb.aqa_rows import AQARow, aqa_methods, aqa_record, run_aqa
+    from cpa_nb.aqa_rows import aqa_methods, aqa_record, run_aqa
     from cpa_nb.aqa_tables import aqa_table, control_table, cuts_table, explained_table, read_aqa_records, run_trivial
     names = [r.method for r in rows if r.method in aqa_methods] if names is None else names
-    if unknown := [n for n in names if n not in aqa_methods]: raise ValueError(f"table: need --methods of {', '.join(aqa_methods)}; got {unknown[0]!r}")
-    wanted = [AQARow(m, name, s) for s in seeds for m in names]
+    known = (*aqa_methods, *(("pecop",) if name == "dives" else ()))
+    if unknown := [n for n in names if n not in known]: raise ValueError(f"table: need --methods of {', '.join(known)}; got {unknown[0]!r}")
+    wanted = [_row_of(m, name, s) for s in seeds for m in names]
     _announce([f"{r.method} {r.seed}" for r in wanted if not aqa_record(results, r).exists()], results)
     run_aqa(wanted, work, results, _data_root(), device, progress, workers)
-    records, trivial = read_aqa_records(results, name), {s: run_trivial(name, s, work, results, _data_root(), progress) for s in sorted(seeds)}
+    own, looked = read_aqa_records(results, name), read_aqa_records(results, "pecop") if name == "dives" else {}
+    records = own | ({"pecop": looked["tsa"]} if "tsa" in looked else {})
+    trivial = {s: run_trivial(name, s, work, results, _data_root(), progress) for s in sorted(seeds)}
     first = trivial[min(trivial)]
     parts = {f", scores within {first['range']:g} points; difference: to CPA+TSA": aqa_table(records, rows, trivial),
              ": does it point at the right step?": explained_table(records, rows), ": exemplars of another action": control_table(records, rows),
@@ -165,7 +179,7 @@ def aqa_table_command(
 
 tasks["aqa"] = aqa_table_command
 
-# %% ../nbs/67_aqa_cli.ipynb #2eb8e114
+# %% ../nbs/67_aqa_cli.ipynb #264c6608
 @data_app.command("finediving")
 def data_finediving(
     annotations:Annotated[Path, typer.Argument(help="Folder of the five .pkl files.")],

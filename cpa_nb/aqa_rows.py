@@ -10,7 +10,7 @@ __all__ = ['paper_tsa', 'cpa_tsa', 'bare', 'step_rows', 'aqa_methods', 'exemplar
            'coarse_cuts', 'Fine', 'fine_cuts', 'seen_folder', 'look_at_dives', 'look_ahead', 'dives', 'fair_dives',
            'exercises', 'explained', 'usual_points', 'aqa_record', 'controls', 'run_row', 'read_aqa_record', 'run_aqa']
 
-# %% ../nbs/61_aqa_rows.ipynb #967bc2d5
+# %% ../nbs/61_aqa_rows.ipynb #638d2766
 import hashlib
 import json
 import time
@@ -36,7 +36,7 @@ from .data.finediving import aqa_indices
 from .experiments import environment, one_thread, run_jobs
 from .training import TrainConfig, fit, load_state, on_device, usable_device, write_json
 
-# %% ../nbs/61_aqa_rows.ipynb #8ba6680c
+# %% ../nbs/61_aqa_rows.ipynb #01506f56
 class Material(NamedTuple):
     "Data of a row, loaded."
     data:ScoredSet # with rows "train", "val" and "test"
@@ -74,7 +74,7 @@ def facts_of(
     judges = 0 if m.marks is None else sum(c.startswith("judge") for c in m.marks)
     return Facts(m.bank.x_ntd.shape[2], m.bank.m_ntkp.shape[2], m.bank.x_ntd.shape[1] == 9, rows.score.to_numpy(), np.concatenate(same), judges)
 
-# %% ../nbs/61_aqa_rows.ipynb #5b20cec6
+# %% ../nbs/61_aqa_rows.ipynb #b18caad6
 paper_tsa = AQAConfig(score_scale=1.) # as printed: raw scores, unit weights, area, dot product, random step feature
 cpa_tsa = AQAConfig(step_weight=.01, align_weight=.01, # recommended: its losses weigh no more than the task's
                     cpa=replace(AQAConfig().cpa, score="harmonic", prior=.3, similarity="cosine", start="ctc", step_feature="mean"))
@@ -134,7 +134,7 @@ def build(
         torch.manual_seed(seed)
         return aqa_methods[method](f)
 
-# %% ../nbs/61_aqa_rows.ipynb #22be495d
+# %% ../nbs/61_aqa_rows.ipynb #7dfb4489
 def videos_of(
     m:Material, # data
     ids:Iterable[str], # which recordings
@@ -226,7 +226,7 @@ def mean_scores(
     "The vote."
     return pairs.groupby("query", sort=False).score.mean()
 
-# %% ../nbs/61_aqa_rows.ipynb #7ccb00f9
+# %% ../nbs/61_aqa_rows.ipynb #2162dfea
 @dataclass(frozen=True)
 class AQARow:
     "One row of an assessment table."
@@ -292,7 +292,7 @@ def _choices(model:nn.Module)->dict[str,Any]:
     own = asdict(cfg) if cfg else {k: v for k,v in vars(model).items() if isinstance(v, (int, float, str)) and not k.startswith("_") and k != "training"}
     return json.loads(json.dumps(own))
 
-# %% ../nbs/61_aqa_rows.ipynb #25a30b24
+# %% ../nbs/61_aqa_rows.ipynb #3f42c2c3
 exemplar_seeds = (0, 1, 2, 3, 4) # draws of exemplars
 
 def test_pairs(
@@ -374,7 +374,7 @@ def steps_found(
         out |= {f"{name}{k}_{d}": round(aiou(x, d), 3) for k,x in (("middle", found.middle), ("mean3", found.mean3)) for d in (.5, .75)}
     return out | (dict(chosen=list(chosen)) if chosen else {})
 
-# %% ../nbs/61_aqa_rows.ipynb #80547d22
+# %% ../nbs/61_aqa_rows.ipynb #554d1f3c
 def lost_by_frame(
     delta_ps:np.ndarray, # (P,S) differences of scores, step by step; their mean is the difference of the pair
     bounds_ps:np.ndarray, # (P,S+1) of the query
@@ -391,7 +391,7 @@ def over_steps(
     "Points of every step."
     return np.array([lost_t[a:b].sum() for a,b in zip(bounds_s[:-1], bounds_s[1:], strict=True)])
 
-# %% ../nbs/61_aqa_rows.ipynb #51ef6cd1
+# %% ../nbs/61_aqa_rows.ipynb #dc260f7d
 def coarse_cuts(
     folder:Path, # of `render_dives`
 )->dict[str,tuple[int,int]]: # id -> flight begins and ends, frame of 96
@@ -500,13 +500,13 @@ def exercises(
 
 aqa_data:dict[str,Callable[...,Material]] = dict(dives=dives, small=partial(dives, preset="small"), fair=fair_dives, uiprmd=exercises)
 
-# %% ../nbs/61_aqa_rows.ipynb #7d6cdfbd
+# %% ../nbs/61_aqa_rows.ipynb #f3d33e1b
 def explained(
     once:pd.DataFrame, # pairs
     said:Predicted, # with differences and bounds
     fine:dict[str,Fine], # of `fine_cuts`
     usual:dict[str,float], # step name -> points it usually costs, mean over training rows
-)->dict[str,float]: # rank, hit; within: rank among steps of one name, mean over names; usual_rank, usual_hit: blaming every step as much as its name usually deserves
+)->dict[str,float]: # rank, hit; within: rank among steps of one name, mean over names; usual_rank, usual_hit: blaming each as its name usually deserves
     "Does it point at the right step?"
     if said.delta_ps is None or said.bounds_ps is None or not fine: return {}
     lost, rows = lost_by_frame(said.delta_ps, said.bounds_ps), []
@@ -517,7 +517,7 @@ def explained(
     t = pd.DataFrame(rows)
     worst = {k: t.groupby("query", sort=False)[k].apply(lambda x: int(x.to_numpy().argmax())) for k in ("told", "true", "usual")}
     within = [rank_correlation(g.told, g.true) for _,g in t.groupby("name") if len(g) > 1]
-    out = dict(rank=rank_correlation(t.told, t.true), hit=float((worst["told"] == worst["true"]).mean()), within=float(np.mean(within)) if within else float("nan"),
+    out = dict(rank=rank_correlation(t.told, t.true), hit=float((worst["told"] == worst["true"]).mean()), within=float(np.mean(within or np.nan)),
                usual_rank=rank_correlation(t.usual, t.true), usual_hit=float((worst["usual"] == worst["true"]).mean()))
     return {k: round(v, 4) for k,v in out.items() if np.isfinite(v)}
 
@@ -529,7 +529,7 @@ def usual_points(
     t = pd.DataFrame([dict(name=n, points=p) for i in ids for n,p in zip(fine[i].names, fine[i].points, strict=True)])
     return t.groupby("name").points.mean().to_dict()
 
-# %% ../nbs/61_aqa_rows.ipynb #4ff7c744
+# %% ../nbs/61_aqa_rows.ipynb #a3cfbc9a
 def aqa_record(
     results:Path, # data/results
     row:AQARow, # which

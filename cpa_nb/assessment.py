@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['eyes', 'Assessor', 'check_eye', 'learn_scores', 'save_assessor', 'load_assessor', 'Watched', 'watch', 'Assessment',
-           'assess', 'assess_page', 'assess_text']
+           'moment', 'assess', 'assess_page', 'assess_text']
 
-# %% ../nbs/64_assess.ipynb #5965eb80
+# %% ../nbs/64_assess.ipynb #6861ee48
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import import_module
@@ -23,10 +24,11 @@ from torch import Tensor, nn
 
 from .aqa_features import (Bank, DiveEncoder, Scale, body_encoder, dive_frames, feature_bank, fit_scale, keep_features, look, picture_size,
                                  read_bank, scaled, score_encoder)
-from .aqa_rows import AQARow, Facts, Material, by_steps, lost_by_frame, over_steps, step_rows, train_row
+from .aqa_rows import AQARow, Facts, Material, by_steps, lost_by_frame, over_steps, step_rows, train_row, voted
+from .aqa_metrics import interval, rank_correlation, score_draws
 from .backbones import TrunkEncoder, load_trunk, pretrained_file
 from .cpa_tsa import AQAConfig, Seen, StepAssessor, Videos
-from .data.aqa import ScoredSet, hold_out
+from .data.aqa import ScoredSet, draw_exemplars, hold_out
 from .data.finediving import aqa_indices
 from .data.sv import ArraySource, FeatureSource, encoded
 from .data.video import VideoError, frame_times, read_features, read_frames
@@ -36,7 +38,7 @@ from .plotting import step_colors
 from .report import clock, page_env, readable_on, thumbnail, write_page
 from .training import load_state, save_state
 
-# %% ../nbs/64_assess.ipynb #92ba341b
+# %% ../nbs/64_assess.ipynb #122896f6
 eyes = ("small", "lite0", "features") # what looks at frames
 
 class Assessor(NamedTuple):
@@ -57,7 +59,12 @@ def check_eye(
         raise ValueError(f"learn_scores: need videos for small and lite0, .npy files for features; got {type(source).__name__} and {eye}; choose the other")
     return eye
 
-def _watched(data:ScoredSet, eye:str, work:Path, seed:int, workers:int, progress:bool)->tuple[Bank,nn.Module|None]:
+def _digest_of(data:ScoredSet)->str:
+    "Eight digits: rows, and the files they stand for, by size and time of change."
+    def stamp(i:str)->str: return f"{p.stat().st_size} {p.stat().st_mtime_ns}" if isinstance(p := data.source.find(i), Path) else ""
+    return hashlib.sha256((data.table.to_csv(index=False) + "\n".join(stamp(i) for i in data.table.id)).encode()).hexdigest()[:8]
+
+def _watched(data:ScoredSet, eye:str, work:Path, name:str, seed:int, workers:int, progress:bool)->tuple[Bank,nn.Module|None]:
     "Features of all recordings, computed once, and what computed them."
     ids = data.table.id.tolist()
     if eye == "features": return feature_bank(data.source, ids), None
@@ -67,8 +74,26 @@ def _watched(data:ScoredSet, eye:str, work:Path, seed:int, workers:int, progress
         seen = encoded(data.source, trunk.encode, trunk.key(), work/"features", 96, ids, workers, progress)
         return feature_bank(seen, ids), trunk
     frames = dive_frames(data.source, ids, workers, progress)
-    net = score_encoder(data, frames, body_encoder(work, progress, workers), work/"training"/f"scores-{data.name}-{seed}", seed, progress)
-    return read_bank(work/f"seen-{data.name}-{seed}", ids, keep_features(frames, ids, net, work/f"seen-{data.name}-{seed}", workers, progress)), net
+    net = score_encoder(data, frames, body_encoder(work, progress, workers), work/"training"/f"scores-{name}", seed, progress)
+    return read_bank(work/f"seen-{name}", ids, keep_features(frames, ids, net, work/f"seen-{name}", workers, progress)), net
+
+def _choosable(data:ScoredSet)->ScoredSet:
+    "Some training rows held out, if there are enough to choose by, each with others to be compared with."
+    own, people = hold_out(data), "; with people, others must have done the same" if data.table.subject.any() else ""
+    if len(own.rows("val")) < 2:
+        raise ValueError(f"learn_scores: need two rows to choose by, held out of groups of four or more; got {len(own.rows('val'))} of "
+                         f"{len(data.rows('train'))} in {data.name}; 15 rows of one group, or 4 of each of two, are the least{people}")
+    try: draw_exemplars(own, "val")
+    except ValueError as e: raise ValueError(f"learn_scores: need rows to compare those that are held out with; got none for some ({e}){people}") from None
+    return own
+
+def _worth(model:Any, m:Material)->dict[str,Any]:
+    "What scores are worth on the test rows, which nothing was chosen by: how many, rank correlation and its interval; empty with fewer than ten."
+    n = len(m.data.rows("test"))
+    if n < 10: return dict(tested=n)
+    p, y = voted(model, m, "test")
+    low, high = interval(score_draws(p, y))
+    return dict(tested=n, test_rho=round(rank_correlation(p, y), 4), test_low=round(low, 4), test_high=round(high, 4))
 
 def learn_scores(
     data:ScoredSet, # of `read_scored`, videos at `picture_size` for small
@@ -85,21 +110,22 @@ def learn_scores(
     check_eye(eye, data.source)
     if method not in step_rows or step_rows[method].steps in ("found", "true"):
         raise ValueError(f"learn_scores: need a method that compares step by step without step labels; got {method!r}; cpa_tsa is usual")
-    own, work = hold_out(data), Path(work)
-    if not len(own.rows("val")): raise ValueError(f"learn_scores: need four training rows of one group to choose by; got fewer in {data.name}; add rows")
-    bank, encoder = _watched(data, eye, work, seed, workers, progress)
+    own, work, out = _choosable(data), Path(work), Path(out)
+    for folder in (work, out): folder.mkdir(parents=True, exist_ok=True) # what cannot be written to is noticed now
+    name = f"{data.name}-{eye}-s{seed}-{_digest_of(data)}"
+    bank, encoder = _watched(data, eye, work, name, seed, workers, progress)
     scale = fit_scale(bank, own.rows("train").id)
     m, row = Material(own, scaled(bank, scale), None, {}, -np.inf), AQARow(method, data.name, seed, steps)
-    with one_thread(): model, history = train_row(row, m, work/"training"/f"{method}-{data.name}-{eye}-s{seed}", progress=progress, glance=False)
-    y = own.rows("train").score
+    with one_thread(): model, history = train_row(row, m, work/"training"/f"{method}-{name}-{steps}", progress=progress, glance=False)
+    y, worth = own.rows("train").score, _worth(model, m)
     about = dict(data=data.name, eye=eye, steps=steps, seed=seed, rows=len(y), groups=sorted(set(own.table.group)), lowest=float(y.min()),
-                 highest=float(y.max()), held_out_rho=round(float(history.valid.max()), 4),
+                 highest=float(y.max()), held_out_rho=round(float(history.valid.max()), 4), **worth,
                  facts=[int(bank.x_ntd.shape[2]), int(bank.m_ntkp.shape[2])], version=import_module("cpa_nb").__version__)
     made = Assessor(model, encoder, eye, scale, about) # type: ignore[arg-type]
     save_assessor(out, made)
     return made
 
-# %% ../nbs/64_assess.ipynb #4a192c00
+# %% ../nbs/64_assess.ipynb #73c2d358
 def save_assessor(
     folder:Path|str, # made if missing
     a:Assessor, # to be saved
@@ -122,6 +148,8 @@ def load_assessor(
         raise ValueError(f"load_assessor: need finite weights in {folder}; got NaN or infinity in {bad[0]}; train again")
     try:
         about, given = meta["about"], dict(meta["config"])
+        lacking = [k for k in ("lowest", "highest", "held_out_rho", "facts", "eye") if k not in about]
+        if lacking: raise KeyError(f"no {lacking[0]}")
         cfg = AQAConfig(**given | dict(cpa=CPAConfig(**given["cpa"] | dict(weights=tuple(given["cpa"]["weights"])))))
         model:Any = by_steps(cfg)(Facts(int(about["facts"][0]), int(about["facts"][1]), False, np.zeros(2), np.zeros(2), 0))
         model.load_state_dict(_part(tensors, "model"))
@@ -144,13 +172,14 @@ def _photographs()->nn.Module:
     load_trunk(trunk, pretrained_file())
     return trunk.eval()
 
-# %% ../nbs/64_assess.ipynb #8bd6edf7
+# %% ../nbs/64_assess.ipynb #71273f79
 class Watched(NamedTuple):
     "A recording as an assessor sees it."
     name:str # for people
     x_td:Tensor # (96,n) of each frame
     m_tkp:Tensor # (96,k,P) of each place
-    edges_t:np.ndarray # (97,) seconds: frame t is shown from edges[t] to edges[t + 1]
+    edges_t:np.ndarray # (97,) frame t is shown from edges[t] to edges[t + 1]: seconds, or numbers of frames for features
+    unit:str # "seconds" or "frames"
     frames_thwc:np.ndarray|None # uint8, or nothing for features
 
 def _video(path:Path, size:tuple[int,int])->tuple[np.ndarray,np.ndarray]:
@@ -171,13 +200,14 @@ def watch(
     if a.eye == "features":
         x = read_features(path)
         if x.shape[1] != (n := a.about["facts"][0]): raise ValueError(f"assess: need {n} features a frame; got {x.shape[1]} in {path}")
-        bank, edges, frames = feature_bank(ArraySource({"it": x}), ["it"]), np.linspace(0, len(x), 97), None
+        bank, edges, frames = feature_bank(ArraySource({"it": x}), ["it"]), np.append(aqa_indices(len(x), 96), len(x)).astype(float), None
     else:
         frames, edges = _video(path, picture_size if a.eye == "small" else (224, 224))
         bank = _bank_of(frames, a)
     own = scaled(bank, a.scale)
     if not np.isfinite(own.x_ntd).all(): raise VideoError(path, "shows nothing finite to this network")
-    return Watched(path.name, torch.from_numpy(own.x_ntd[0]), torch.from_numpy(own.m_ntkp[0].astype(np.float32)), edges, frames)
+    x, m = torch.from_numpy(own.x_ntd[0]), torch.from_numpy(own.m_ntkp[0].astype(np.float32))
+    return Watched(path.name, x, m, edges, "frames" if frames is None else "seconds", frames)
 
 def _bank_of(frames_thwc:np.ndarray, a:Assessor)->Bank:
     "What the network sees in frames."
@@ -194,7 +224,7 @@ class Assessment(NamedTuple):
     low:float # 95 per cent interval of that mean over exemplars; NaN for one exemplar
     high:float # the same
     exemplars:pd.DataFrame # name, score, predicted: what each exemplar says
-    steps:pd.DataFrame # step, start, end, exemplar_start, exemplar_end (seconds), points (against the exemplars; negative: lost), spread (sd over exemplars)
+    steps:pd.DataFrame # step, start, end, exemplar_start, exemplar_end (seconds, or frames), points (against exemplars; negative: lost), spread (sd over them)
     warnings:list[str] # sentences for the reader
     query:Watched # the recording
     shown:Watched # the exemplar whose steps are shown
@@ -202,19 +232,32 @@ class Assessment(NamedTuple):
 
     def to_dict(self)->dict[str,Any]:
         "Numbers and words, without pictures."
-        return dict(name=self.name, score=self.score, low=self.low, high=self.high, exemplars=self.exemplars.to_dict("records"),
+        return dict(unit=self.query.unit, name=self.name, score=self.score, low=self.low, high=self.high, exemplars=self.exemplars.to_dict("records"),
                     steps=self.steps.to_dict("records"), warnings=self.warnings)
 
-def _doubts(a:Assessor, score:float, given:Sequence[float])->list[str]:
+def moment(
+    x:float, # of `Watched.edges_t`
+    unit:str, # "seconds" or "frames"
+)->str: # as a clock shows it, or the number of a frame
+    "When."
+    return clock(x) if unit == "seconds" else f"{x:.0f}"
+
+def _doubts(a:Assessor, score:float, given:Sequence[float], itself:bool)->list[str]:
     "What speaks against believing it."
-    out, (low, high) = [], (a.about["lowest"], a.about["highest"])
-    if len(given) < 3: out.append(f"{len(given)} exemplar{'s' if len(given) > 1 else ''} only: ten are usual, and the interval is made of their differences")
+    out, (low, high), rho = [], (a.about["lowest"], a.about["highest"]), a.about.get("test_rho", a.about["held_out_rho"])
+    if len(given) == 1: out.append("1 exemplar only: ten are usual")
+    if len(given) == 2: out.append("2 exemplars only: ten are usual, and the interval is made of their differences")
+    if itself: out.append("the recording is one of its own exemplars, which flatters")
     if outside := [g for g in given if not low <= g <= high]:
         out.append(f"exemplars with scores between {low:g} and {high:g} were trained on; {', '.join(f'{g:g}' for g in outside[:3])} lies outside")
     if not low <= score <= high: out.append(f"the score lies outside of what was trained on, {low:g} to {high:g}")
-    if not a.about["held_out_rho"] > .3:
-        out.append(f"this checkpoint ordered held-out recordings poorly (rank correlation {a.about['held_out_rho']:.2f}): its scores say little")
+    if "test_rho" not in a.about: out.append("this checkpoint was tested on fewer than ten recordings: nobody knows what its scores are worth")
+    elif not rho > .3: out.append(f"this checkpoint ordered recordings that it had not seen poorly (rank correlation {rho:.2f}): its scores say little")
     return out
+
+def _among(query:Path|str, exemplars:Sequence[tuple[Path|str,float]])->bool:
+    "Whether a recording is compared with itself."
+    return Path(query).resolve() in [Path(p).resolve() for p,_ in exemplars]
 
 @torch.no_grad()
 def assess(
@@ -226,6 +269,8 @@ def assess(
     if not exemplars: raise ValueError("assess: need an exemplar with its score; got none; ten of the same action are usual")
     given = [float(s) for _,s in exemplars]
     if not np.isfinite(given).all(): raise ValueError(f"assess: need finite scores of exemplars; got {given}; write them as numbers")
+    twice = [str(p) for k,(p, _) in enumerate(exemplars) if Path(p).resolve() in [Path(o).resolve() for o,_ in exemplars[:k]]]
+    if twice: raise ValueError(f"assess: need every exemplar once; got {twice[0]} twice; leave one out")
     a = checkpoint if isinstance(checkpoint, Assessor) else load_assessor(checkpoint)
     one, others = watch(query, a), [watch(p, a) for p,_ in exemplars]
     s1, s2 = (a.model.encoder(Videos(torch.stack([w.x_td for w in some]), torch.stack([w.m_tkp for w in some]))) for some in ([one], others))
@@ -239,15 +284,16 @@ def assess(
     times = [w.edges_t[b] for w,b in ((one, b1[0]), (others[0], b2[0]))]
     steps = pd.DataFrame(dict(step=range(1, len(b1[0])), start=times[0][:-1], end=times[0][1:], exemplar_start=times[1][:-1], exemplar_end=times[1][1:],
                               points=points.mean(0), spread=points.std(0, ddof=1) if n > 1 else np.nan))
-    return Assessment(one.name, score, score - half, score + half, table, steps, _doubts(a, score, given), one, others[0], (b1[0], b2[0]))
+    doubts = _doubts(a, score, given, _among(query, exemplars))
+    return Assessment(one.name, score, score - half, score + half, table, steps, doubts, one, others[0], (b1[0], b2[0]))
 
-# %% ../nbs/64_assess.ipynb #b375829e
+# %% ../nbs/64_assess.ipynb #91f7a440
 _assess_html = page_env.from_string("""
 <section class="pair"><dl class="who"><dt>Recording</dt><dd>{{ a.name }}</dd><dt>Exemplar shown</dt><dd>{{ a.shown.name }}</dd></dl>
 <div class="verdict uncalibrated"><span class="sign" aria-hidden="true">&#931;</span><h2>Score {{ "%.1f"|format(a.score) }}</h2>
 <p>{% if a.low == a.low %}{{ "%.1f"|format(a.low) }} to {{ "%.1f"|format(a.high) }}, nineteen times of twenty, as far as the choice of exemplars goes; the
 mean of what {{ a.exemplars|length }} exemplars say.{% else %}One exemplar says so; there is no interval.{% endif %}
-{% if worst %}Most points were lost in step {{ worst.step }} ({{ worst.start|clock }} to {{ worst.end|clock }}): {{ "%+.1f"|format(worst.points) }}.{% endif
+{% if worst %}Most points were lost in step {{ worst.step }} ({{ worst.when }}): {{ "%+.1f"|format(worst.points) }}.{% endif
 %}</p></div>
 {% for w in a.warnings %}<p class="warn"><b>Note:</b> {{ w }}.</p>{% endfor %}
 <h3>Step by step</h3>
@@ -258,7 +304,7 @@ role="columnheader">Recording</th><th scope="col" role="columnheader">Exemplar</
 role="rowgroup">
 {% for r in rows %}<tr role="row"{% if r.worst %} class="weak"{% endif %} style="--step:{{ r.color }};--on:{{ r.on }}">
 <th scope="row" role="rowheader"><span class="chip">{{ r.step }}</span></th>
-{% for s in r.sides %}<td class="own" role="cell"><b class="lead">{{ s.name }}: </b><span class="clock">{{ s.start|clock }} &ndash; {{ s.end|clock }}</span>
+{% for s in r.sides %}<td class="own" role="cell"><b class="lead">{{ s.name }}: </b><span class="clock">{{ s.start }} &ndash; {{ s.end }}</span>
 {% if s.film %}<div class="film">{% for image, time in s.film %}<img src="{{ image }}" alt="{{ s.name }} at {{ time }}">{% endfor %}</div>{% endif %}</td>
 {% endfor %}<td class="match" role="cell"><b class="lead">Points: </b>{{ "%+.1f"|format(r.points) }}{% if r.spread == r.spread %} <span class="soft">&plusmn;
 {{ "%.1f"|format(r.spread) }}</span>{% endif %}<span class="meter" aria-hidden="true"><i style="width:{{ r.width }}%"></i></span></td></tr>
@@ -280,7 +326,7 @@ def _rows(a:Assessment, frames:str)->list[dict[str,Any]]:
         chosen = np.unique(np.linspace(start, end - 1, 4).round().astype(int))
         return [(thumbnail(w.frames_thwc[t], frames, 88), clock(w.edges_t[t])) for t in chosen]
     for k,(r, color) in enumerate(zip(a.steps.to_dict("records"), step_colors(len(a.steps)), strict=True)):
-        sides = [dict(name=name, start=w.edges_t[b[k]], end=w.edges_t[b[k + 1]], film=film(w, b[k], b[k + 1]))
+        sides = [dict(name=name, start=moment(w.edges_t[b[k]], w.unit), end=moment(w.edges_t[b[k + 1]], w.unit), film=film(w, b[k], b[k + 1]))
                  for name,w,b in (("Recording", a.query, a.bounds[0]), ("Exemplar", a.shown, a.bounds[1]))]
         out.append(r | dict(color=to_hex(color), on=readable_on(color), sides=sides, width=round(100*abs(r["points"])/largest, 1), worst=_worst(a) == k))
     return out
@@ -296,8 +342,9 @@ def assess_page(
     frames:str="show", # none, blur, show
 )->Path: # the written file (ours)
     "A page in one file: score, steps side by side, where points were lost."
-    k = _worst(a)
-    body = _assess_html.render(a=a, rows=_rows(a, frames), worst=None if k is None else a.steps.iloc[k].to_dict() | dict(step=k + 1),
+    k, unit = _worst(a), a.query.unit
+    when = "" if k is None else f"{'' if unit == 'seconds' else 'frames '}{moment(a.steps.start[k], unit)} to {moment(a.steps.end[k], unit)}"
+    body = _assess_html.render(a=a, rows=_rows(a, frames), worst=None if k is None else a.steps.iloc[k].to_dict() | dict(step=k + 1, when=when),
                                mean=float(a.exemplars.score.mean()), exemplars=a.exemplars.to_dict("records"))
     return write_page(path, "How good is this recording?", Markup(body))
 
@@ -306,9 +353,9 @@ def assess_text(
 )->str: # lines for a terminal
     "The same in words."
     said = f"[{a.low:.1f}, {a.high:.1f}] over {len(a.exemplars)} exemplars" if np.isfinite(a.low) else "(one exemplar: no interval)"
-    lines = [f"score       {a.score:.1f}  {said}", "", f"step        recording           exemplar    points   (exemplar shown: {a.shown.name})"]
+    lines = [f"score       {a.score:.1f}  {said}", "", f"step        recording           exemplar    points   ({a.query.unit}; exemplar shown: {a.shown.name})"]
     for r in a.steps.to_dict("records"):
-        times = [f"{clock(r[f'{x}start']):>7} - {clock(r[f'{x}end']):>7}" for x in ("", "exemplar_")]
+        times = [" - ".join(f"{moment(r[f'{x}{end}'], w.unit):>7}" for end in ("start", "end")) for x,w in (("", a.query), ("exemplar_", a.shown))]
         lines.append(f"{r['step']:>4}   {'   '.join(times)}   {r['points']:>+6.1f}  {'#'*round(20*abs(r['points'])/max(1e-9, a.steps.points.abs().max()))}")
     lines += ["", "points: gained or lost against the exemplars; they add up to the score less the exemplars' mean"]
     return "\n".join(lines + [f"warning: {w}" for w in a.warnings])
