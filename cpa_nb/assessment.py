@@ -6,7 +6,7 @@
 __all__ = ['eyes', 'Assessor', 'check_eye', 'learn_scores', 'save_assessor', 'load_assessor', 'Watched', 'watch', 'Assessment',
            'moment', 'assess', 'assess_page', 'assess_text']
 
-# %% ../nbs/64_assess.ipynb #6861ee48
+# %% ../nbs/64_assess.ipynb #cbb09682
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -38,7 +38,7 @@ from .plotting import step_colors
 from .report import clock, page_env, readable_on, thumbnail, write_page
 from .training import load_state, save_state
 
-# %% ../nbs/64_assess.ipynb #122896f6
+# %% ../nbs/64_assess.ipynb #d03c5f9f
 eyes = ("small", "lite0", "features") # what looks at frames
 
 class Assessor(NamedTuple):
@@ -125,7 +125,7 @@ def learn_scores(
     save_assessor(out, made)
     return made
 
-# %% ../nbs/64_assess.ipynb #73c2d358
+# %% ../nbs/64_assess.ipynb #fddbadc1
 def save_assessor(
     folder:Path|str, # made if missing
     a:Assessor, # to be saved
@@ -172,7 +172,7 @@ def _photographs()->nn.Module:
     load_trunk(trunk, pretrained_file())
     return trunk.eval()
 
-# %% ../nbs/64_assess.ipynb #71273f79
+# %% ../nbs/64_assess.ipynb #c0f79d0e
 class Watched(NamedTuple):
     "A recording as an assessor sees it."
     name:str # for people
@@ -206,8 +206,8 @@ def watch(
         bank = _bank_of(frames, a)
     own = scaled(bank, a.scale)
     if not np.isfinite(own.x_ntd).all(): raise VideoError(path, "shows nothing finite to this network")
-    x, m = torch.from_numpy(own.x_ntd[0]), torch.from_numpy(own.m_ntkp[0].astype(np.float32))
-    return Watched(path.name, x, m, edges, "frames" if frames is None else "seconds", frames)
+    seen = torch.from_numpy(own.x_ntd[0]), torch.from_numpy(own.m_ntkp[0].astype(np.float32))
+    return Watched(path.name, *seen, edges, "frames" if frames is None else "seconds", frames)
 
 def _bank_of(frames_thwc:np.ndarray, a:Assessor)->Bank:
     "What the network sees in frames."
@@ -287,7 +287,7 @@ def assess(
     doubts = _doubts(a, score, given, _among(query, exemplars))
     return Assessment(one.name, score, score - half, score + half, table, steps, doubts, one, others[0], (b1[0], b2[0]))
 
-# %% ../nbs/64_assess.ipynb #91f7a440
+# %% ../nbs/64_assess.ipynb #322d3f0d
 _assess_html = page_env.from_string("""
 <section class="pair"><dl class="who"><dt>Recording</dt><dd>{{ a.name }}</dd><dt>Exemplar shown</dt><dd>{{ a.shown.name }}</dd></dl>
 <div class="verdict uncalibrated"><span class="sign" aria-hidden="true">&#931;</span><h2>Score {{ "%.1f"|format(a.score) }}</h2>
