@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['aqa_sets', 'render_dives_', 'train_scores', 'assess_', 'said_aqa', 'aqa_table_command', 'data_finediving']
 
-# %% ../nbs/67_aqa_cli.ipynb #d9d903c2
+# %% ../nbs/67_aqa_cli.ipynb #bdac3029
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ import typer
 from .cli import Json, Quiet, _announce, _at_least, _data_root, _refuse, _say, _whole, app, data_app, run, tasks
 from .cli import main as main # the console script, with the commands of this chapter
 
-# %% ../nbs/67_aqa_cli.ipynb #7a24fd5b
+# %% ../nbs/67_aqa_cli.ipynb #454e4afc
 @app.command("render-dives")
 def render_dives_(
     out:Annotated[Path, typer.Argument(help="Folder to write; an interrupted rendering goes on where it stopped.")],
@@ -65,7 +65,7 @@ def train_scores(
     said = f"checkpoint  {out}\ntested      {worth}, on {n} recordings that nothing was learnt from or chosen by"
     _say(dict(checkpoint=str(out), **a.about), f"{said}\nnext        cpa assess QUERY --exemplar FILE:SCORE --checkpoint {out}", as_json)
 
-# %% ../nbs/67_aqa_cli.ipynb #e62368d1
+# %% ../nbs/67_aqa_cli.ipynb #16c08c27
 def _given(texts:list[str])->list[tuple[Path,float]]:
     "FILE:SCORE as files and numbers."
     out = []
@@ -102,7 +102,7 @@ def assess_(
     if report: assess_page(a, report, frames)
     _say(a.to_dict() | dict(report=report and str(report)), assess_text(a) + (f"\nreport      {report}" if report else ""), as_json)
 
-# %% ../nbs/67_aqa_cli.ipynb #fb976731
+# %% ../nbs/67_aqa_cli.ipynb #06c28547
 aqa_sets = dict(dives="rendered dives, 1,200 to learn from, 400 tested", uiprmd="UI-PRMD, exercises of ten people, three of them tested",
                 fair="the same rendered dives, judges equally strict everywhere", small="rendered dives, 160 to learn from, 60 tested: too few for claims")
 _usual = ("dives", "uiprmd") # printed if nothing is named
@@ -126,9 +126,10 @@ def said_aqa(
 
 def _row_of(method:str, data:str, seed:int)->Any:
     "A row; that of PECoP is TSA on features of its own."
-    from cpa_nb.aqa_rows import AQARow
-    from cpa_nb.pecop_rows import pecop_data # makes its data known
-    return AQARow("tsa", pecop_data, seed) if method == "pecop" else AQARow(method, data, seed)
+    from cpa_nb.aqa_rows import AQARow, aqa_data
+    from cpa_nb.pecop_rows import pecop_dives
+    aqa_data.setdefault("pecop", pecop_dives)
+    return AQARow("tsa", "pecop", seed) if method == "pecop" else AQARow(method, data, seed)
 
 def _filled(rows:Any, name:str, names:list[str]|None, seeds:list[int], work:Path, results:Path, device:str, workers:int, progress:bool)->dict[str,Any]:
     "Rows of a data set, trained where they have no record, and what is asked besides, by heading."
@@ -179,7 +180,7 @@ def aqa_table_command(
 
 tasks["aqa"] = aqa_table_command
 
-# %% ../nbs/67_aqa_cli.ipynb #264c6608
+# %% ../nbs/67_aqa_cli.ipynb #1ec84f9d
 @data_app.command("finediving")
 def data_finediving(
     annotations:Annotated[Path, typer.Argument(help="Folder of the five .pkl files.")],

@@ -7,7 +7,7 @@ __all__ = ['table2', 'table3', 'table4', 'choices', 'aqa_tables', 'anchors', 'ov
            'trivial_cuts', 'run_trivial', 'read_aqa_records', 'aqa_table', 'cuts_table', 'explained_table',
            'control_table']
 
-# %% ../nbs/63_aqa_tables.ipynb #0d72af89
+# %% ../nbs/63_aqa_tables.ipynb #2ee00d6e
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 
 from .aqa_metrics import aiou, constant_cuts, interval, step_overlap
-from .aqa_rows import AQARow, Material, aqa_data, exemplar_seeds, mean_scores, measured
+from .aqa_rows import AQARow, RowData, aqa_data, exemplar_seeds, mean_scores, measured
 from .data.aqa import draw_exemplars
 from .experiments import environment
 from .training import write_json
 
-# %% ../nbs/63_aqa_tables.ipynb #5d1cb414
+# %% ../nbs/63_aqa_tables.ipynb #d757f34a
 class Published(NamedTuple):
     "What a paper reports on FineDiving."
     rho:float = np.nan # rank correlation
@@ -62,9 +62,9 @@ anchors = pd.DataFrame([
     ("TPT", 2022, .9333, .2877), ("TSA, as published", 2022, .9203, .3420), ("DAE-MT", 2024, .9285, .3320), ("MCoRe", 2024, .9232, .326),
     ("T2CR", 2024, .9275, .330), ("RICA2", 2024, .9402, .2838), ("HP-MCoRe", 2025, .9383, .269)], columns=["method", "year", "rho", "relative"])
 
-# %% ../nbs/63_aqa_tables.ipynb #29315e6f
+# %% ../nbs/63_aqa_tables.ipynb #e88a67cd
 def trivial_votes(
-    m:Material, # data
+    m:RowData, # data
 )->dict[str,dict[int,pd.Series]]: # row -> draw of exemplars -> query -> score
     "Predictions without a look at any recording."
     train, test = m.data.rows("train"), m.data.rows("test").set_index("id")
@@ -78,7 +78,7 @@ def trivial_votes(
     return votes | {"mean of the exemplars": {s: mean_scores(p) for s,p in valued.items()}}
 
 def trivial_cuts(
-    m:Material, # with true transitions
+    m:RowData, # with true transitions
 )->dict[str,dict[str,float]]: # row -> AIoU in per cent; empty where transitions are not known
     "Transitions that are the same for all recordings, or for all of an action."
     if not m.cuts: return {}
@@ -110,7 +110,7 @@ def run_trivial(
     write_json(path, record)
     return record
 
-# %% ../nbs/63_aqa_tables.ipynb #c49ec64a
+# %% ../nbs/63_aqa_tables.ipynb #e4fe770f
 def read_aqa_records(
     results:Path, # data/results
     data:str, # a name in `aqa_data`

@@ -6,7 +6,7 @@
 __all__ = ['eyes', 'Assessor', 'check_eye', 'learn_scores', 'save_assessor', 'load_assessor', 'Watched', 'watch', 'Assessment',
            'moment', 'assess', 'assess_page', 'assess_text']
 
-# %% ../nbs/64_assess.ipynb #cbb09682
+# %% ../nbs/64_assess.ipynb #7026900e
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from .aqa_features import (Bank, DiveEncoder, Scale, body_encoder, dive_frames, feature_bank, fit_scale, keep_features, look, picture_size,
                                  read_bank, scaled, score_encoder)
-from .aqa_rows import AQARow, Facts, Material, by_steps, lost_by_frame, over_steps, step_rows, train_row, voted
+from .aqa_rows import AQARow, Facts, RowData, by_steps, lost_by_frame, over_steps, step_rows, train_row, voted
 from .aqa_metrics import interval, rank_correlation, score_draws
 from .backbones import TrunkEncoder, load_trunk, pretrained_file
 from .cpa_tsa import AQAConfig, Seen, StepAssessor, Videos
@@ -38,7 +38,7 @@ from .plotting import step_colors
 from .report import clock, page_env, readable_on, thumbnail, write_page
 from .training import load_state, save_state
 
-# %% ../nbs/64_assess.ipynb #d03c5f9f
+# %% ../nbs/64_assess.ipynb #25e66338
 eyes = ("small", "lite0", "features") # what looks at frames
 
 class Assessor(NamedTuple):
@@ -87,7 +87,7 @@ def _choosable(data:ScoredSet)->ScoredSet:
     except ValueError as e: raise ValueError(f"learn_scores: need rows to compare those that are held out with; got none for some ({e}){people}") from None
     return own
 
-def _worth(model:Any, m:Material)->dict[str,Any]:
+def _worth(model:Any, m:RowData)->dict[str,Any]:
     "What scores are worth on the test rows, which nothing was chosen by: how many, rank correlation and its interval; empty with fewer than ten."
     n = len(m.data.rows("test"))
     if n < 10: return dict(tested=n)
@@ -115,7 +115,7 @@ def learn_scores(
     name = f"{data.name}-{eye}-s{seed}-{_digest_of(data)}"
     bank, encoder = _watched(data, eye, work, name, seed, workers, progress)
     scale = fit_scale(bank, own.rows("train").id)
-    m, row = Material(own, scaled(bank, scale), None, {}, -np.inf), AQARow(method, data.name, seed, steps)
+    m, row = RowData(own, scaled(bank, scale), None, {}, -np.inf), AQARow(method, data.name, seed, steps)
     with one_thread(): model, history = train_row(row, m, work/"training"/f"{method}-{name}-{steps}", progress=progress, glance=False)
     y, worth = own.rows("train").score, _worth(model, m)
     about = dict(data=data.name, eye=eye, steps=steps, seed=seed, rows=len(y), groups=sorted(set(own.table.group)), lowest=float(y.min()),
@@ -125,7 +125,7 @@ def learn_scores(
     save_assessor(out, made)
     return made
 
-# %% ../nbs/64_assess.ipynb #fddbadc1
+# %% ../nbs/64_assess.ipynb #b059ce3a
 def save_assessor(
     folder:Path|str, # made if missing
     a:Assessor, # to be saved
@@ -172,7 +172,7 @@ def _photographs()->nn.Module:
     load_trunk(trunk, pretrained_file())
     return trunk.eval()
 
-# %% ../nbs/64_assess.ipynb #c0f79d0e
+# %% ../nbs/64_assess.ipynb #07790a42
 class Watched(NamedTuple):
     "A recording as an assessor sees it."
     name:str # for people
@@ -287,7 +287,7 @@ def assess(
     doubts = _doubts(a, score, given, _among(query, exemplars))
     return Assessment(one.name, score, score - half, score + half, table, steps, doubts, one, others[0], (b1[0], b2[0]))
 
-# %% ../nbs/64_assess.ipynb #322d3f0d
+# %% ../nbs/64_assess.ipynb #85e2b30d
 _assess_html = page_env.from_string("""
 <section class="pair"><dl class="who"><dt>Recording</dt><dd>{{ a.name }}</dd><dt>Exemplar shown</dt><dd>{{ a.shown.name }}</dd></dl>
 <div class="verdict uncalibrated"><span class="sign" aria-hidden="true">&#931;</span><h2>Score {{ "%.1f"|format(a.score) }}</h2>
