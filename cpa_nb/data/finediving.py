@@ -254,7 +254,7 @@ def _sha256(path:Path)->str:
 
 def convert_finediving(
     folder:str|Path, # of the five files
-    out:str|Path, # where the table is kept, such as $CPA_DATA/FineDiving; made if missing
+    out:str|Path, # where the table is kept, such as FineDiving/ in CPA_DATA; made if missing
 )->Conversion: # what was written (ours)
     "Annotations as one Parquet file and two lists, with the digests of what they were made from."
     out, table = Path(out), read_annotations(folder)
