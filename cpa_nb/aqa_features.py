@@ -11,7 +11,6 @@ __all__ = ['picture_size', 'body_world', 'body_config', 'body_loop', 'score_loop
 # %% ../nbs/59_aqa_features.ipynb #c42a32aa
 import copy
 import hashlib
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
@@ -34,7 +33,8 @@ from .data.finediving import aqa_indices
 from .data.sv import ArraySource, VideoSource, cached
 from .experiments import one_thread, run_jobs
 from .model import Batch
-from .training import TrainConfig, fit, jitter, load_state
+from .pretraining import encoder_state
+from .training import TrainConfig, _beside, _swing, fit, jitter
 
 # %% ../nbs/59_aqa_features.ipynb #9700eae1
 class SampledSource:
@@ -203,11 +203,10 @@ def trained_encoder(
     about:dict[str,Any]|None=None, # what it must have been trained on; None: not asked
 )->Any: # in evaluation mode; None: not there, not finished, or trained on something else
     "The encoder of a training that is over, without its data."
-    if not (Path(folder)/"last.json").exists(): return None
-    state, meta = load_state(folder)
-    if meta["step"] < steps or about not in (None, meta["model"]): return None
-    encoder, own = copy.deepcopy(like), "model.encoder."
-    encoder.load_state_dict({k.removeprefix(own): v for k,v in state.items() if k.startswith(own)})
+    own = encoder_state(folder, steps, about)
+    if own is None: return None
+    encoder = copy.deepcopy(like)
+    encoder.load_state_dict(own)
     return encoder.eval()
 
 @one_thread()
@@ -344,9 +343,8 @@ def _keep_some(source:Any, ids:list[str], encoder:nn.Module, folder:Path, key:st
     for i in tqdm(ids, desc="looking", unit="video", disable=not progress):
         path, (x, m) = _file(folder, i), look(encoder, source.load(i))
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        save_file(dict(x=x, m=m), part, dict(key=key, sha256=_digest((x, m))))
-        os.replace(part, path)
+        save_file(dict(x=x, m=m), part := _beside(path), dict(key=key, sha256=_digest((x, m))))
+        _swing(part, path)
 
 def keep_features(
     source:Any, # frames (96,H,W,3)

@@ -122,6 +122,7 @@ def interval(
     draws:np.ndarray, # of `score_draws`, or a difference of two
 )->tuple[float,float]: # 2.5 and 97.5 percent
     "Where it lies, nineteen times of twenty."
+    if not np.isfinite(draws).any(): return float("nan"), float("nan")
     low, high = np.nanquantile(draws, [.025, .975])
     return float(low), float(high)
 

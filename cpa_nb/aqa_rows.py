@@ -7,8 +7,9 @@ __all__ = ['paper_tsa', 'cpa_tsa', 'bare', 'step_rows', 'aqa_methods', 'exemplar
            'facts_of', 'by_steps', 'build', 'videos_of', 'scores_of', 'as_pairs', 'pair_maker', 'Predicted',
            'predict_pairs', 'mean_scores', 'AQARow', 'loop_of', 'voted', 'judged', 'train_row', 'test_pairs',
            'predicted_once', 'draws_of', 'measured', 'best_boundaries', 'steps_found', 'lost_by_frame', 'over_steps',
-           'coarse_cuts', 'Fine', 'fine_cuts', 'seen_folder', 'look_at_dives', 'look_ahead', 'dives', 'fair_dives',
-           'exercises', 'explained', 'usual_points', 'aqa_record', 'controls', 'run_row', 'read_aqa_record', 'run_aqa']
+           'coarse_cuts', 'Fine', 'fine_cuts', 'seen_folder', 'see_all', 'seen_bank', 'look_at_dives', 'look_ahead',
+           'dives', 'fair_dives', 'exercises', 'explained', 'usual_points', 'aqa_record', 'controls', 'run_row',
+           'read_aqa_record', 'run_aqa']
 
 # %% ../nbs/61_aqa_rows.ipynb #261fad10
 import hashlib
@@ -426,6 +427,24 @@ def seen_folder(
     "Where features of dives are kept."
     return folder.with_name(f"{folder.name}-seen{seed}")
 
+def see_all(
+    frames:Any, # (96,H,W,3)
+    ids:list[str], # which recordings
+    net:Any, # an encoder
+    kept:Path, # folder of the features; key.json is written when all are there
+    workers:int, # processes
+    progress:bool, # a bar
+)->None:
+    "Features of all recordings, and the name of what made them."
+    write_json(kept/"key.json", dict(key=keep_features(frames, ids, net, kept, workers, progress)))
+
+def seen_bank(
+    kept:Path, # of `see_all`
+    ids:Iterable[str], # which recordings
+)->Bank: # as kept
+    "What was seen by the network that key.json names."
+    return read_bank(kept, ids, json.loads((kept/"key.json").read_text())["key"])
+
 def look_at_dives(
     folder:Path, # of `render_dives`, finished
     seed:int, # of the encoder
@@ -438,7 +457,7 @@ def look_at_dives(
     frames = dive_frames(data.source, data.table.id, workers, progress)
     start = body_encoder(work, progress, workers)
     net = score_encoder(data, frames, start, Path(work)/"training"/f"scores-{folder.name}-{seed}", seed, progress)
-    write_json(kept/"key.json", dict(key=keep_features(frames, data.table.id, net, kept, workers, progress)))
+    see_all(frames, data.table.id.tolist(), net, kept, workers, progress)
 
 def look_ahead(
     preset:str, # size of the set
@@ -468,7 +487,7 @@ def dives(
     "Rendered dives, seen by the encoder of this seed."
     folder = look_ahead(preset, [row.seed], work, progress, workers)
     data, kept = read_dives(folder, picture_size), seen_folder(folder, row.seed)
-    bank, own = read_bank(kept, data.table.id, json.loads((kept/"key.json").read_text())["key"]), hold_out(data)
+    bank, own = seen_bank(kept, data.table.id), hold_out(data)
     return RowData(own, scaled(bank, fit_scale(bank, own.rows("train").id)), read_dive_marks(folder), coarse_cuts(folder), -np.inf)
 
 def fair_dives(

@@ -140,12 +140,12 @@ def _row(label:str, some:dict[int,dict[str,Any]], base:dict[int,dict[str,Any]])-
     rho, out = values("mean", "rho"), dict(method=label, seeds=len(some))
     draws = _mean_draws(some.values(), "rho")
     out |= dict(rho=rho.mean(), sd=rho.std(ddof=1) if len(rho) > 1 else np.nan, sd_exemplars=values("sd", "rho").mean())
-    out |= dict(zip(("low", "high"), interval(draws) if np.isfinite(draws).any() else (np.nan, np.nan), strict=True))
+    out |= dict(zip(("low", "high"), interval(draws), strict=True))
     both = sorted(set(some) & set(base))
     gain = _mean_draws([some[s] for s in both], "rho") - _mean_draws([base[s] for s in both], "rho") if both else np.array([np.nan])
     means = [[x[s]["mean"]["rho"] if x[s]["mean"]["rho"] is not None else np.nan for s in both] for x in (some, base)]
     out |= dict(difference=float(np.mean(means[0]) - np.mean(means[1])) if both else np.nan)
-    out |= dict(zip(("difference_low", "difference_high"), interval(gain) if np.isfinite(gain).any() else (np.nan, np.nan), strict=True))
+    out |= dict(zip(("difference_low", "difference_high"), interval(gain), strict=True))
     out |= {k: values("mean", k).mean() for k in ("relative", "mae", "kendall")} | dict(peak=values("peak", "rho").mean())
     return out | {k: values("steps", k).mean() for k in overlaps}
 

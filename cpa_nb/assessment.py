@@ -64,13 +64,18 @@ def _digest_of(data:ScoredSet)->str:
     def stamp(i:str)->str: return f"{p.stat().st_size} {p.stat().st_mtime_ns}" if isinstance(p := data.source.find(i), Path) else ""
     return hashlib.sha256((data.table.to_csv(index=False) + "\n".join(stamp(i) for i in data.table.id)).encode()).hexdigest()[:8]
 
+def _photographs()->TrunkEncoder:
+    "The network of photographs, with its weights."
+    trunk = TrunkEncoder("lite0")
+    load_trunk(trunk, pretrained_file())
+    return trunk.eval() # type: ignore[return-value]
+
 def _watched(data:ScoredSet, eye:str, work:Path, name:str, seed:int, workers:int, progress:bool)->tuple[Bank,nn.Module|None]:
     "Features of all recordings, computed once, and what computed them."
     ids = data.table.id.tolist()
     if eye == "features": return feature_bank(data.source, ids), None
     if eye == "lite0":
-        trunk = TrunkEncoder("lite0")
-        load_trunk(trunk, pretrained_file())
+        trunk = _photographs()
         seen = encoded(data.source, trunk.encode, trunk.key(), work/"features", 96, ids, workers, progress)
         return feature_bank(seen, ids), trunk
     frames = dive_frames(data.source, ids, workers, progress)
@@ -165,12 +170,6 @@ def _known(eye:str)->str:
     "An eye of this release."
     if eye not in eyes: raise KeyError(f"eye {eye}")
     return eye
-
-def _photographs()->nn.Module:
-    "The network of photographs, with its weights."
-    trunk = TrunkEncoder("lite0")
-    load_trunk(trunk, pretrained_file())
-    return trunk.eval()
 
 # %% ../nbs/64_assess.ipynb #07790a42
 class Watched(NamedTuple):

@@ -6,7 +6,6 @@
 __all__ = ['vspp_dives', 'vspp_config', 'as_they_are', 'pecop_encoder', 'pecop_dives']
 
 # %% ../nbs/65_pecop_rows.ipynb #9eaa85ce
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from .aqa_features import body_encoder, dive_frames, fit_scale, keep_features, picture_size, read_bank, scaled, score_encoder, square
-from .aqa_rows import AQARow, RowData, aqa_data, dives
+from .aqa_features import body_encoder, dive_frames, fit_scale, picture_size, scaled, score_encoder, square
+from .aqa_rows import AQARow, RowData, aqa_data, dives, see_all, seen_bank
 from .data.aqa import ScoredSet, hold_out, read_dives
 from .data.sv import ArraySource
 from .experiments import one_thread
 from .pecop import VSPPConfig, fine_tuned, pretrain_vspp, require_pixels
-from .training import TrainConfig, write_json
+from .training import TrainConfig
 
 # %% ../nbs/65_pecop_rows.ipynb #49285c40
 vspp_dives = TrainConfig(steps=300, steps_per_epoch=60, batch=16, lr=1e-3)
@@ -66,8 +65,8 @@ def pecop_dives(
         data = read_dives(folder, picture_size)
         frames = dive_frames(data.source, ids, workers, progress)
         net:Any = pecop_encoder(data, frames, body_encoder(work, progress, workers), work, row.seed, progress)
-        write_json(kept/"key.json", dict(key=keep_features(frames, ids, net, kept, workers, progress)))
-    bank = read_bank(kept, ids, json.loads((kept/"key.json").read_text())["key"])
+        see_all(frames, ids, net, kept, workers, progress)
+    bank = seen_bank(kept, ids)
     return m._replace(bank=scaled(bank, fit_scale(bank, m.data.rows("train").id)))
 
 aqa_data["pecop"] = pecop_dives
