@@ -120,7 +120,7 @@ def learn_scores(
     name = f"{data.name}-{eye}-s{seed}-{_digest_of(data)}"
     bank, encoder = _watched(data, eye, work, name, seed, workers, progress)
     scale = fit_scale(bank, own.rows("train").id)
-    m, row = RowData(own, scaled(bank, scale), None, {}, -np.inf), AQARow(method, data.name, seed, steps)
+    m, row = RowData(own, scaled(bank, scale)), AQARow(method, data.name, seed, steps)
     with one_thread(): model, history = train_row(row, m, work/"training"/f"{method}-{name}-{steps}", progress=progress, glance=False)
     y, worth = own.rows("train").score, _worth(model, m)
     about = dict(data=data.name, eye=eye, steps=steps, seed=seed, rows=len(y), groups=sorted(set(own.table.group)), lowest=float(y.min()),

@@ -38,16 +38,16 @@ class FrameFeatures(nn.Module):
         dim:int=64, # of what comes out
     ):
         super().__init__()
-        def conv(n_in:int, size:int)->list[nn.Module]: return [nn.Conv1d(n_in, dim, size, padding=size//2), nn.BatchNorm1d(dim), nn.ReLU()]
-        self.over_time, self.place = nn.Sequential(*conv(n, 5), *conv(dim, 5)), nn.Sequential(*conv(k, 1))
+        def conv(n_in:int)->list[nn.Module]: return [nn.Conv1d(n_in, dim, 5, padding=2), nn.BatchNorm1d(dim), nn.ReLU()]
+        self.over_time, self.place = nn.Sequential(*conv(n), *conv(dim)), nn.Sequential(nn.Linear(k, dim), nn.BatchNorm1d(dim), nn.ReLU())
 
     def forward(self,
         videos:Videos, # (B,T,n), (B,T,k,P)
     )->Seen: # (ours)
         "No stride: as many frames as came in."
         B, T, k, P = videos.m.shape
-        v = self.place(videos.m.permute(0, 3, 2, 1).reshape(B*P, k, T))
-        return Seen(self.over_time(videos.x.transpose(1, 2)).transpose(1, 2), v.reshape(B, P, -1, T).permute(0, 3, 2, 1))
+        v = self.place(videos.m.transpose(2, 3).reshape(-1, k)).reshape(B, T, P, -1)
+        return Seen(self.over_time(videos.x.transpose(1, 2)).transpose(1, 2), v.transpose(2, 3))
 
 class ClipFeatures(nn.Module):
     "Nine clips through I3D: TSA's tower on features and maps."
@@ -200,7 +200,13 @@ class StepAssessor(nn.Module):
                 step, align = step_loss(p.mined), align_loss(p.distance)/self.cfg.tokens
                 if not self.training or self.progress >= self.cfg.warmup: b1, b2 = p.bounds1*per, p.bounds2*per
             else: align = self._aligned(F1, F2, token_bounds(b1, per, self.cfg.tokens), token_bounds(b2, per, self.cfg.tokens))
-        return Compared(self.ask(s1.u_btd, b1, s2.v_btdp, b2), self.ask(s2.u_btd, b2, s1.v_btdp, b1), b1, b2, step, align, found)
+        return Compared(*self._ask_both(s1, s2, b1, b2), b1, b2, step, align, found)
+
+    def _ask_both(self, s1:Seen, s2:Seen, b1:Tensor, b2:Tensor)->tuple[Tensor,Tensor]:
+        "Both directions at once."
+        who, asked, b = torch.cat([s1.u_btd, s2.u_btd]), torch.cat([s2.v_btdp, s1.v_btdp]), torch.cat([b1, b2])
+        one, two = self.ask(who, b, asked, b.roll(len(b1), 0)).chunk(2)
+        return one, two
 
     def _aligned(self, F1:Tensor, F2:Tensor, b1:Tensor, b2:Tensor)->Tensor:
         "Eq. 12 for steps that were not mined."

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from .aqa_features import body_encoder, dive_frames, fit_scale, picture_size, scaled, score_encoder, square
-from .aqa_rows import AQARow, RowData, aqa_data, dives, see_all, seen_bank
+from .aqa_rows import AQARow, RowData, aqa_data, dives, rendered, see_all, seen_bank
 from .data.aqa import ScoredSet, hold_out, read_dives
 from .data.sv import ArraySource
 from .experiments import one_thread
@@ -67,6 +67,6 @@ def pecop_dives(
         net:Any = pecop_encoder(data, frames, body_encoder(work, progress, workers), work, row.seed, progress)
         see_all(frames, ids, net, kept, workers, progress)
     bank = seen_bank(kept, ids)
-    return m._replace(bank=scaled(bank, fit_scale(bank, m.data.rows("train").id)))
+    return replace(m, bank=scaled(bank, fit_scale(bank, m.data.rows("train").id)))
 
-aqa_data["pecop"] = pecop_dives
+aqa_data["pecop"], rendered["pecop"] = pecop_dives, "full"
