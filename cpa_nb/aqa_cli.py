@@ -124,12 +124,12 @@ def said_aqa(
     fine |= {c: "{:.4f}".format for c in table.columns if "relative" in c} | {"year": "{:d}".format}
     return table.to_string(index=False, na_rep="-", formatters=fine, float_format="{:.1f}".format)
 
-def _row_of(method:str, data:str, seed:int)->Any:
+def _row_of(method:str, data:str, seed:int, results:Path)->Any:
     "A row; that of PECoP is TSA on features of its own."
-    from cpa_nb.aqa_rows import AQARow, aqa_data
-    from cpa_nb.pecop_rows import pecop_dives
-    aqa_data.setdefault("pecop", pecop_dives)
-    return AQARow("tsa", "pecop", seed) if method == "pecop" else AQARow(method, data, seed)
+    from cpa_nb.aqa_rows import AQARow, chosen_rate
+    from cpa_nb.pecop_rows import pecop_row
+    if method == "pecop": return pecop_row(seed, results)
+    return AQARow(method, data, seed, lr=chosen_rate(results, method))
 
 def _filled(rows:Any, name:str, names:list[str]|None, seeds:list[int], work:Path, results:Path, device:str, workers:int, progress:bool)->dict[str,Any]:
     "Rows of a data set, trained where they have no record, and what is asked besides, by heading."
@@ -138,7 +138,7 @@ def _filled(rows:Any, name:str, names:list[str]|None, seeds:list[int], work:Path
     names = [r.method for r in rows if r.method in aqa_methods] if names is None else names
     known = (*aqa_methods, *(("pecop",) if name == "dives" else ()))
     if unknown := [n for n in names if n not in known]: raise ValueError(f"table: need --methods of {', '.join(known)}; got {unknown[0]!r}")
-    wanted = [_row_of(m, name, s) for s in seeds for m in names]
+    wanted = [_row_of(m, name, s, results) for s in seeds for m in names]
     _announce([f"{r.method} {r.seed}" for r in wanted if not aqa_record(results, r).exists()], results)
     run_aqa(wanted, work, results, _data_root(), device, progress, workers)
     own, looked = read_aqa_records(results, name), read_aqa_records(results, "pecop") if name == "dives" else {}
@@ -150,8 +150,15 @@ def _filled(rows:Any, name:str, names:list[str]|None, seeds:list[int], work:Path
              ": overlap without a look": cuts_table(trivial) if first["cuts"] else ()}
     return {title: t for title,t in parts.items() if len(t)}
 
+def _rates(names:list[str]|None, work:Path, results:Path, device:str, workers:int, progress:bool, as_json:bool)->None:
+    "Learning rates, tried where they were not."
+    from cpa_nb.aqa_tables import rate_rows, tuned
+    t = rate_rows(names or tuned, work, results, _data_root(), device, progress, workers)
+    shown = t.to_string(index=False, na_rep="-", float_format="{:.3f}".format)
+    _say(t.to_dict("records"), f"Learning rates, held-out rows of rendered dives: best rank correlation\n{shown}", as_json)
+
 def aqa_table_command(
-    which:str, # 2, 3, 4 or choices
+    which:str, # 2, 3, 4, choices or lr
     data:str, # names, comma-separated; "": those that are here
     methods:str, # rows to run; "": those of the table
     seeds:str, # of training; "": 1, 2, 3
@@ -166,9 +173,10 @@ def aqa_table_command(
     "Run what is lacking, print what there is."
     from cpa_nb.aqa_tables import anchors, aqa_tables
     _refuse(which, dict(select=select != "last"))
-    if which not in aqa_tables: raise ValueError(f"table: need one of {', '.join(aqa_tables)} for --task aqa; got {which!r}")
-    shown:dict[str,Any] = {}
     names = methods.split(",") if methods else None
+    if which == "lr": return _rates(names, work, results, device, workers, progress, as_json)
+    if which not in aqa_tables: raise ValueError(f"table: need one of {', '.join(aqa_tables)}, lr for --task aqa; got {which!r}")
+    shown:dict[str,Any] = {}
     for name in _wanted(data):
         rows = [r for r in aqa_tables[which] if name in ("dives", "small") or r.method not in _without_marks]
         parts = _filled(rows, name, names, _whole(seeds) or [1, 2, 3], work, results, device, workers, progress)

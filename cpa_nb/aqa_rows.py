@@ -328,7 +328,7 @@ def tune_rate(
 )->dict[str,Any]: # tried: best held-out rank correlation by rate; chosen; settled: no other rate is to be tried
     "Try rates until the best has worse neighbours, write each down; what was tried with this budget is not tried again."
     path = lr_path(results, row.data, row.method)
-    found = json.loads(path.read_text()) if path.exists() else dict(tried={}, steps=row.steps)
+    found:dict[str,Any] = json.loads(path.read_text()) if path.exists() else dict(tried={}, steps=row.steps)
     if found["steps"] != row.steps:
         raise ValueError(f"tune_rate: need rates that were tried with {row.steps} steps; got {found['steps']} in {path}; move it away to try anew")
     def untried(tried:dict[str,float])->float|None: return next_lr({float(k): v for k,v in tried.items()}, start=rates)
