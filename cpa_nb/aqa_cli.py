@@ -104,15 +104,23 @@ def assess_(
 
 # %% ../nbs/67_aqa_cli.ipynb #06c28547
 aqa_sets = dict(dives="rendered dives, 1,200 to learn from, 400 tested", uiprmd="UI-PRMD, exercises of ten people, three of them tested",
-                fair="the same rendered dives, judges equally strict everywhere", small="rendered dives, 160 to learn from, 60 tested: too few for claims")
-_usual = ("dives", "uiprmd") # printed if nothing is named
-_without_marks = ("musdl", "musdl_mean", "tsa", "tsa_true", "pecop") # rows that only rendered dives have
+                fair="the same rendered dives, judges equally strict everywhere", small="rendered dives, 160 to learn from, 60 tested: too few for claims",
+                finediving="FineDiving, features of an I3D that does not learn")
+_usual = ("dives", "uiprmd", "finediving") # printed if nothing is named, where they are here
+_of_dives = ("musdl", "musdl_mean", "tsa", "tsa_true", "pecop") # rows that need marks of judges or true transitions
+_lacking = dict(uiprmd="UI-PRMD is not part of the package; set CPA_DATA to the folder that holds uiprmd/",
+                finediving="FineDiving is not part of the package; set CPA_DATA to the folder that holds FineDiving/, of cpa data finediving")
+
+def _here(name:str)->bool:
+    "Whether a data set can be had."
+    root = _data_root()
+    return name not in _lacking or root is not None and (root/"FineDiving"/"finediving.parquet" if name == "finediving" else root/name).exists()
 
 def _wanted(data:str)->list[str]:
     "Data sets that were named, or those that are here."
-    names = data.split(",") if data else [n for n in _usual if n != "uiprmd" or _data_root()]
+    names = data.split(",") if data else [n for n in _usual if _here(n)]
     if unknown := [n for n in names if n not in aqa_sets]: raise ValueError(f"table: need --data of {', '.join(aqa_sets)} for assessment; got {unknown[0]!r}")
-    if "uiprmd" in names and not _data_root(): raise ValueError("table: UI-PRMD is not part of the package; set CPA_DATA to the folder that holds uiprmd/")
+    if lacking := [n for n in names if not _here(n)]: raise ValueError(f"table: {_lacking[lacking[0]]}")
     return names
 
 def said_aqa(
@@ -126,6 +134,7 @@ def said_aqa(
 
 def _row_of(method:str, data:str, seed:int, results:Path)->Any:
     "A row; that of PECoP is TSA on features of its own."
+    import cpa_nb.finediving_rows # noqa: F401  its rows have a name then
     from cpa_nb.aqa_rows import AQARow, chosen_rate
     from cpa_nb.pecop_rows import pecop_row
     if method == "pecop": return pecop_row(seed, results)
@@ -178,7 +187,7 @@ def aqa_table_command(
     if which not in aqa_tables: raise ValueError(f"table: need one of {', '.join(aqa_tables)}, lr for --task aqa; got {which!r}")
     shown:dict[str,Any] = {}
     for name in _wanted(data):
-        rows = [r for r in aqa_tables[which] if name in ("dives", "small") or r.method not in _without_marks]
+        rows = [r for r in aqa_tables[which] if name in ("dives", "small", "finediving") or r.method not in _of_dives]
         parts = _filled(rows, name, names, _whole(seeds) or [1, 2, 3], work, results, device, workers, progress)
         parts = {f"Table {which}, {aqa_sets[name]}{title}": t for title,t in parts.items()}
         shown |= parts

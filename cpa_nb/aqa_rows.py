@@ -27,7 +27,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from .aqa_features import Bank, angle_bank, body_encoder, dive_frames, fit_scale, keep_features, picture_size, read_bank, scaled, score_encoder
+from .aqa_features import Bank, Glass, angle_bank, body_encoder, dive_frames, fit_scale, keep_features, look, picture_size, read_bank, scaled, score_encoder
 from .aqa_metrics import aiou, rank_correlation, relative_l2, score_draws, score_metrics, step_overlap, thirds
 from .baselines.aqa import MUSDL, USDL, CoRe, Stages, density_weights, leaf_edges
 from .cpa_tsa import AQAConfig, ClipFeatures, FrameFeatures, ScoredPairs, Seen, StepAssessor, Videos
@@ -54,6 +54,7 @@ class RowData:
     cuts:dict[str,tuple[int,int]] = field(default_factory=dict) # id -> true transitions among 96 frames; empty: not known
     least:float = -np.inf # lowest score of an exemplar
     fine:dict[str,Fine] = field(default_factory=dict) # id -> true steps, for the evaluation of explanations only; empty: not known
+    seen:str = "" # what the features are
 
     @cached_property
     def place(self)->dict[str,int]:
@@ -486,9 +487,10 @@ def see_all(
     kept:Path, # folder of the features; key.json is written when all are there
     workers:int, # processes
     progress:bool, # a bar
+    glass:Glass=look, # how it looks
 )->None:
     "Features of all recordings, and the name of what made them."
-    write_json(kept/"key.json", dict(key=keep_features(frames, ids, net, kept, workers, progress)))
+    write_json(kept/"key.json", dict(key=keep_features(frames, ids, net, kept, workers, progress, glass)))
 
 def seen_bank(
     kept:Path, # of `see_all`
@@ -540,7 +542,8 @@ def dives(
     folder = look_ahead(preset, [row.seed], work, progress, workers)
     data, kept = read_dives(folder, picture_size), seen_folder(folder, row.seed)
     bank, own = seen_bank(kept, data.table.id), hold_out(data)
-    return RowData(own, scaled(bank, fit_scale(bank, own.rows("train").id)), read_dive_marks(folder), coarse_cuts(folder), fine=fine_cuts(folder))
+    return RowData(own, scaled(bank, fit_scale(bank, own.rows("train").id)), read_dive_marks(folder), coarse_cuts(folder), fine=fine_cuts(folder),
+                   seen=f"encoder {row.seed} of rendered dives")
 
 def fair_dives(
     row:AQARow, # as for `dives`
@@ -567,7 +570,7 @@ def exercises(
     if root is None: raise ValueError("exercises: UI-PRMD is not part of the package; set CPA_DATA to the folder that holds uiprmd/")
     data = hold_out(read_uiprmd(Path(root)/"uiprmd", seed=row.seed))
     bank = angle_bank(data.source, data.table.id)
-    return RowData(data, scaled(bank, fit_scale(bank, data.rows("train").id)), least=1.)
+    return RowData(data, scaled(bank, fit_scale(bank, data.rows("train").id)), least=1., seen="sines and cosines of joint angles")
 
 aqa_data:dict[str,Callable[...,RowData]] = dict(dives=dives, small=partial(dives, preset="small"), fair=fair_dives, uiprmd=exercises)
 rendered = dict(dives="full", small="small", fair="full") # data sets that are made here, and the size that is looked at before their rows run
@@ -646,7 +649,8 @@ def run_row(
     chosen, best = best_boundaries(*predicted_once(model, m, draw_exemplars(m.data, "val", least=m.least)), m), history.valid.idxmax()
     record = dict(config=asdict(row), model=dict(config=_choices(model), parameters=sum(p.numel() for p in model.parameters())),
                   needs={k: getattr(model, f"needs_{k}") for k in ("exemplars", "step_labels", "judges")},
-                  data=dict(digest=m.digest, range=round(m.data.score_range, 4), **{f"{s}_rows": len(m.data.rows(s)) for s in ("train", "val", "test")}),
+                  data=dict(digest=m.digest, seen=m.seen, range=round(m.data.score_range, 4),
+                            **{f"{s}_rows": len(m.data.rows(s)) for s in ("train", "val", "test")}),
                   epoch=int(best) + 1, peak=dict(rho=float(history.test_rho.max()), relative=float(history.test_relative.min())),
                   **measured(draws_of(pairs, once, said.score_p), m), steps=steps_found(once, said, m, chosen), explained=explained(once, said, m.fine, usual),
                   controls=controls(model, m), history=history.round(5).to_dict("list"), seconds=round(time.perf_counter() - start, 1), device=device,

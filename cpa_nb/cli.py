@@ -491,7 +491,7 @@ AtOnce = Annotated[int, typer.Option(help="Rows that are trained at once, a proc
 def table(
     which:Which, # table
     data:Annotated[str, typer.Option(help="Comma-separated; rendered, precog, csv and the published sets that are here if left out; "
-                                               "pixels, repeats, pauses if named; for assessment dives, uiprmd, fair, small. "
+                                               "pixels, repeats, pauses if named; for assessment dives, uiprmd, finediving, fair, small. "
                                                "Not for pixels, precog, people and ladder.")]="",
     task:Annotated[str, typer.Option(help="sv, sequence verification: 1, 3, 4 and readings; aqa, assessment: 2, 3, 4, choices and lr.")]="sv",
     methods:Annotated[str, typer.Option(help="Rows to run, comma-separated; those of the table if left out. What has a record is printed anyway.")]="",

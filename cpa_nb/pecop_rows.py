@@ -67,7 +67,7 @@ def pecop_dives(
         net:Any = pecop_encoder(data, frames, body_encoder(work, progress, workers), work, row.seed, progress)
         see_all(frames, ids, net, kept, workers, progress)
     bank = seen_bank(kept, ids)
-    return replace(m, bank=scaled(bank, fit_scale(bank, m.data.rows("train").id)))
+    return replace(m, bank=scaled(bank, fit_scale(bank, m.data.rows("train").id)), seen=f"PECoP's encoder {row.seed}")
 
 aqa_data["pecop"], rendered["pecop"] = pecop_dives, "full"
 
