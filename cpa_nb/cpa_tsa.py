@@ -186,6 +186,13 @@ class StepAssessor(nn.Module):
         answers = self.decoder(q.flatten(0, 1), v.transpose(3, 4).flatten(2, 3).flatten(0, 1))
         return self.delta(answers).mean(1).unflatten(0, (B, S))*self.cfg.score_scale
 
+    def itself(self,
+        s:Seen, # recordings
+        bounds_bs:Tensor, # (B,S+1) their steps
+    )->Tensor: # (B,S) differences of scores; a perfect model says 0
+        "What is said of every step beside itself: the zero of what is said of others (ours)."
+        return self.ask(s.u_btd, bounds_bs, s.v_btdp, bounds_bs)
+
     def compare(self,
         pairs:ScoredPairs, # a batch
     )->Compared: # everything that was computed
