@@ -682,7 +682,8 @@ def run_row(
                             **{f"{s}_rows": len(m.data.rows(s)) for s in ("train", "val", "test")}),
                   epoch=int(best) + 1, peak=dict(rho=float(history.test_rho.max()), relative=float(history.test_relative.min())),
                   **measured(draws_of(pairs, once, said.score_p), m), steps=steps_found(once, said, m, chosen),
-                  explained=explained(once, parted, m.fine, usual), controls=controls(model, m), history=history.round(5).to_dict("list"), seconds=round(time.perf_counter() - start, 1), device=device,
+                  explained=explained(once, parted, m.fine, usual), controls=controls(model, m),
+                  history=history.round(5).to_dict("list"), seconds=round(time.perf_counter() - start, 1), device=device,
                   **environment())
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, record)
