@@ -657,6 +657,13 @@ def controls(
     once, said = predicted_once(model, m, pairs)
     return dict(shuffled=measured(draws_of(pairs, once, said.score_p), m, 2)["mean"])
 
+def _by_step(model:Any, m:RowData, once:pd.DataFrame, said:Predicted)->dict[str,Any]:
+    "What is found out about steps."
+    usual = usual_points(m.fine, m.data.rows("train").id) if m.fine else {}
+    parted = said._replace(delta_ps=departures(model, m, once, said)) if isinstance(model, StepAssessor) else said
+    chosen = best_boundaries(*predicted_once(model, m, draw_exemplars(m.data, "val", least=m.least)), m)
+    return dict(steps=steps_found(once, said, m, chosen), explained=explained(once, parted, m.fine, usual))
+
 def run_row(
     row:AQARow, # what
     work:Path, # data, states of training
@@ -673,16 +680,13 @@ def run_row(
     model, history = train_row(row, m, Path(work)/"training"/f"aqa-{row.data}-{row.method}-s{row.seed}", usable_device(device), progress)
     pairs = test_pairs(m)
     once, said = predicted_once(model, m, pairs)
-    usual = usual_points(m.fine, m.data.rows("train").id) if m.fine else {}
-    parted = said._replace(delta_ps=departures(model, m, once, said)) if isinstance(model, StepAssessor) else said
-    chosen, best = best_boundaries(*predicted_once(model, m, draw_exemplars(m.data, "val", least=m.least)), m), history.valid.idxmax()
+    best = history.valid.idxmax()
     record = dict(config=asdict(row), model=dict(config=_choices(model), parameters=sum(p.numel() for p in model.parameters())),
                   needs={k: getattr(model, f"needs_{k}") for k in ("exemplars", "step_labels", "judges")},
                   data=dict(digest=m.digest, seen=m.seen, range=round(m.data.score_range, 4),
                             **{f"{s}_rows": len(m.data.rows(s)) for s in ("train", "val", "test")}),
                   epoch=int(best) + 1, peak=dict(rho=float(history.test_rho.max()), relative=float(history.test_relative.min())),
-                  **measured(draws_of(pairs, once, said.score_p), m), steps=steps_found(once, said, m, chosen),
-                  explained=explained(once, parted, m.fine, usual), controls=controls(model, m),
+                  **measured(draws_of(pairs, once, said.score_p), m), **_by_step(model, m, once, said), controls=controls(model, m),
                   history=history.round(5).to_dict("list"), seconds=round(time.perf_counter() - start, 1), device=device,
                   **environment())
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from .aqa_features import (Bank, DiveEncoder, Scale, body_encoder, dive_frames, feature_bank, fit_scale, keep_features, look, picture_size,
                                  read_bank, scaled, score_encoder)
-from .aqa_rows import AQARow, Facts, RowData, by_steps, lost_by_frame, over_steps, step_rows, train_row, voted
+from .aqa_rows import AQARow, Facts, RowData, by_steps, lost_by_frame, over_steps, predict_pairs, step_rows, train_row, voted
 from .aqa_metrics import interval, rank_correlation, score_draws
 from .backbones import TrunkEncoder, load_trunk, pretrained_file
 from .cpa_tsa import AQAConfig, Seen, StepAssessor, Videos
@@ -100,6 +100,12 @@ def _worth(model:Any, m:RowData)->dict[str,Any]:
     low, high = interval(score_draws(p, y))
     return dict(tested=n, test_rho=round(rank_correlation(p, y), 4), test_low=round(low, 4), test_high=round(high, 4))
 
+def _moves(model:StepAssessor, m:RowData)->dict[str,float]:
+    "How far mined boundaries move from recording to recording: mean over boundaries of the sd over held-out rows, frames of 96."
+    if model.cfg.steps != "mined": return {}
+    bounds = predict_pairs(model, m, draw_exemplars(m.data, "val", voters=1, least=m.least)).bounds_ps
+    return {} if bounds is None else dict(moves=round(float(bounds[:, 1:-1].std(0).mean()), 2))
+
 def learn_scores(
     data:ScoredSet, # of `read_scored`, videos at `picture_size` for small
     out:Path, # the checkpoint goes there
@@ -110,6 +116,7 @@ def learn_scores(
     workers:int=1, # processes that decode and look
     progress:bool=True, # bars
     method:str="cpa_tsa", # a name in `step_rows` that needs no step labels
+    lr:float=3e-4, # of AdamW; what held-out rendered dives chose (cpa table lr --task aqa)
 )->Assessor: # saved
     "Learn to assess, from recordings and their scores; called again, it goes on where it was stopped."
     check_eye(eye, data.source)
@@ -120,9 +127,9 @@ def learn_scores(
     name = f"{data.name}-{eye}-s{seed}-{_digest_of(data)}"
     bank, encoder = _watched(data, eye, work, name, seed, workers, progress)
     scale = fit_scale(bank, own.rows("train").id)
-    m, row = RowData(own, scaled(bank, scale)), AQARow(method, data.name, seed, steps)
+    m, row = RowData(own, scaled(bank, scale)), AQARow(method, data.name, seed, steps, lr)
     with one_thread(): model, history = train_row(row, m, work/"training"/f"{method}-{name}-{steps}", progress=progress, glance=False)
-    y, worth = own.rows("train").score, _worth(model, m)
+    y, worth = own.rows("train").score, _worth(model, m) | _moves(model, m) # type: ignore[arg-type]
     about = dict(data=data.name, eye=eye, steps=steps, seed=seed, rows=len(y), groups=sorted(set(own.table.group)), lowest=float(y.min()),
                  highest=float(y.max()), held_out_rho=round(float(history.valid.max()), 4), **worth,
                  facts=[int(bank.x_ntd.shape[2]), int(bank.m_ntkp.shape[2])], version=import_module("cpa_nb").__version__)
@@ -224,6 +231,7 @@ class Assessment(NamedTuple):
     high:float # the same
     exemplars:pd.DataFrame # name, score, predicted: what each exemplar says
     steps:pd.DataFrame # step, start, end, exemplar_start, exemplar_end (seconds, or frames), points (against exemplars; negative: lost), spread (sd over them)
+    rest:float # points that no step accounts for: what the model says of exemplars beside themselves, mean
     warnings:list[str] # sentences for the reader
     query:Watched # the recording
     shown:Watched # the exemplar whose steps are shown
@@ -232,7 +240,7 @@ class Assessment(NamedTuple):
     def to_dict(self)->dict[str,Any]:
         "Numbers and words, without pictures."
         return dict(unit=self.query.unit, name=self.name, score=self.score, low=self.low, high=self.high, exemplars=self.exemplars.to_dict("records"),
-                    steps=self.steps.to_dict("records"), warnings=self.warnings)
+                    steps=self.steps.to_dict("records"), rest=self.rest, warnings=self.warnings)
 
 def moment(
     x:float, # of `Watched.edges_t`
@@ -251,7 +259,10 @@ def _doubts(a:Assessor, score:float, given:Sequence[float], itself:bool)->list[s
         out.append(f"exemplars with scores between {low:g} and {high:g} were trained on; {', '.join(f'{g:g}' for g in outside[:3])} lies outside")
     if not low <= score <= high: out.append(f"the score lies outside of what was trained on, {low:g} to {high:g}")
     if "test_rho" not in a.about: out.append("this checkpoint was tested on fewer than ten recordings: nobody knows what its scores are worth")
-    elif not rho > .3: out.append(f"this checkpoint ordered recordings that it had not seen poorly (rank correlation {rho:.2f}): its scores say little")
+    if a.about.get("moves", np.inf) < 96/a.model.cfg.tokens:
+        out.append(f"steps come at nearly the same time in all recordings (sd {a.about['moves']:g} frames of 96): where they begin says little")
+    if "test_rho" in a.about and not rho > .3:
+        out.append(f"this checkpoint ordered recordings that it had not seen poorly (rank correlation {rho:.2f}): its scores say little")
     return out
 
 def _among(query:Path|str, exemplars:Sequence[tuple[Path|str,float]])->bool:
@@ -274,17 +285,18 @@ def assess(
     one, others = watch(query, a), [watch(p, a) for p,_ in exemplars]
     s1, s2 = (a.model.encoder(Videos(torch.stack([w.x_td for w in some]), torch.stack([w.m_tkp for w in some]))) for some in ([one], others))
     n = len(others)
-    delta, b1, b2 = (x.numpy() for x in a.model.towards(Seen(s1.u_btd.expand(n, -1, -1), s1.v_btdp.expand(n, -1, -1, -1)), s2))
+    said = a.model.towards(Seen(s1.u_btd.expand(n, -1, -1), s1.v_btdp.expand(n, -1, -1, -1)), s2)
+    own, delta, b1, b2 = (x.numpy() for x in (a.model.itself(s2, said[2]), *said))
     each = np.array(given) + delta.mean(1)
     if not np.isfinite(each).all(): raise ValueError(f"assess: need finite scores; got {each.tolist()} for {query}; train again")
     half = student.ppf(.975, n - 1)*each.std(ddof=1)/n**.5 if n > 1 else np.nan
     table = pd.DataFrame(dict(name=[w.name for w in others], score=given, predicted=each))
-    score, points = float(each.mean()), np.array([over_steps(-lost, b1[0]) for lost in lost_by_frame(delta, b1)])
+    score, points = float(each.mean()), np.array([over_steps(-lost, b1[0]) for lost in lost_by_frame(delta - own, b1)])
     times = [w.edges_t[b] for w,b in ((one, b1[0]), (others[0], b2[0]))]
     steps = pd.DataFrame(dict(step=range(1, len(b1[0])), start=times[0][:-1], end=times[0][1:], exemplar_start=times[1][:-1], exemplar_end=times[1][1:],
                               points=points.mean(0), spread=points.std(0, ddof=1) if n > 1 else np.nan))
     doubts = _doubts(a, score, given, _among(query, exemplars))
-    return Assessment(one.name, score, score - half, score + half, table, steps, doubts, one, others[0], (b1[0], b2[0]))
+    return Assessment(one.name, score, score - half, score + half, table, steps, float(own.mean()), doubts, one, others[0], (b1[0], b2[0]))
 
 # %% ../nbs/64_assess.ipynb #85e2b30d
 _assess_html = page_env.from_string("""
@@ -297,7 +309,8 @@ mean of what {{ a.exemplars|length }} exemplars say.{% else %}One exemplar says 
 {% for w in a.warnings %}<p class="warn"><b>Note:</b> {{ w }}.</p>{% endfor %}
 <h3>Step by step</h3>
 <p>Both recordings were cut into {{ rows|length }} steps with nobody saying what the steps are. Points are gained (+) or lost (&minus;) against the
-exemplars; they add up to the difference between the score and the mean of the exemplars, {{ "%.1f"|format(mean) }}.</p>
+exemplars' own steps. With {{ "%+.1f"|format(a.rest) }} points that no step accounts for, they add up to the difference between the score and the mean of the
+exemplars, {{ "%.1f"|format(mean) }}.</p>
 <table class="steps stack" role="table"><thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Step</th><th scope="col"
 role="columnheader">Recording</th><th scope="col" role="columnheader">Exemplar</th><th scope="col" role="columnheader">Points</th></tr></thead><tbody
 role="rowgroup">
@@ -356,5 +369,5 @@ def assess_text(
     for r in a.steps.to_dict("records"):
         times = [" - ".join(f"{moment(r[f'{x}{end}'], w.unit):>7}" for end in ("start", "end")) for x,w in (("", a.query), ("exemplar_", a.shown))]
         lines.append(f"{r['step']:>4}   {'   '.join(times)}   {r['points']:>+6.1f}  {'#'*round(20*abs(r['points'])/max(1e-9, a.steps.points.abs().max()))}")
-    lines += ["", "points: gained or lost against the exemplars; they add up to the score less the exemplars' mean"]
+    lines += ["", f"points: gained or lost against the exemplars; with {a.rest:+.1f} in no step, they add up to the score less the exemplars' mean"]
     return "\n".join(lines + [f"warning: {w}" for w in a.warnings])
