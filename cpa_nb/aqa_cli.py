@@ -164,7 +164,7 @@ def _rates(names:list[str]|None, work:Path, results:Path, device:str, workers:in
     from cpa_nb.aqa_tables import rate_rows, tuned
     t = rate_rows(names or tuned, work, results, _data_root(), device, progress, workers)
     shown = t.to_string(index=False, na_rep="-", float_format="{:.3f}".format)
-    _say(t.to_dict("records"), f"Learning rates, held-out rows of rendered dives: best rank correlation\n{shown}", as_json)
+    _say(t.to_dict("records"), f"Learning rates, held-out rows of rendered dives: rank correlation\n{shown}", as_json)
 
 def aqa_table_command(
     which:str, # 2, 3, 4, choices or lr

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['eyes', 'Assessor', 'check_eye', 'learn_scores', 'save_assessor', 'load_assessor', 'Watched', 'watch', 'Assessment',
-           'moment', 'assess', 'assess_page', 'assess_text']
+           'moment', 'assess', 'draw_assessed', 'assess_page', 'assess_text']
 
 # %% ../nbs/64_assess.ipynb #7026900e
 import hashlib
@@ -14,11 +14,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
 from markupsafe import Markup
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 from scipy.stats import t as student
 from torch import Tensor, nn
 
@@ -34,7 +36,7 @@ from .data.sv import ArraySource, FeatureSource, encoded
 from .data.video import VideoError, frame_times, read_features, read_frames
 from .experiments import one_thread
 from .model import CPAConfig
-from .plotting import step_colors
+from .plotting import draw_filmstrip, draw_links, step_colors
 from .report import clock, page_env, readable_on, thumbnail, write_page
 from .training import load_state, save_state
 
@@ -131,7 +133,7 @@ def learn_scores(
     with one_thread(): model, history = train_row(row, m, work/"training"/f"{method}-{name}-{steps}", progress=progress, glance=False)
     y, worth = own.rows("train").score, _worth(model, m) | _moves(model, m) # type: ignore[arg-type]
     about = dict(data=data.name, eye=eye, steps=steps, seed=seed, rows=len(y), groups=sorted(set(own.table.group)), lowest=float(y.min()),
-                 highest=float(y.max()), held_out_rho=round(float(history.valid.max()), 4), **worth,
+                 highest=float(y.max()), held_out_rho=round(float(history.valid.iloc[-1]), 4), **worth,
                  facts=[int(bank.x_ntd.shape[2]), int(bank.m_ntkp.shape[2])], version=import_module("cpa_nb").__version__)
     made = Assessor(model, encoder, eye, scale, about) # type: ignore[arg-type]
     save_assessor(out, made)
@@ -297,6 +299,31 @@ def assess(
                               points=points.mean(0), spread=points.std(0, ddof=1) if n > 1 else np.nan))
     doubts = _doubts(a, score, given, _among(query, exemplars))
     return Assessment(one.name, score, score - half, score + half, table, steps, float(own.mean()), doubts, one, others[0], (b1[0], b2[0]))
+
+# %% ../nbs/64_assess.ipynb #25d9b12c
+def draw_assessed(
+    a:Assessment, # of `assess`
+    shown:int=32, # frames of 96 that are shown, a divisor
+    names:Sequence[str]=(), # K names under the bars, of true steps perhaps
+)->Figure: # 6 inches wide
+    "Filmstrips (of features: rows over time) of a recording and its exemplar, and what each step gains or loses."
+    if 96 % shown: raise ValueError(f"draw_assessed: need a divisor of 96 for shown; got {shown}; 32 is usual")
+    per, K = 96//shown, len(a.steps)
+    fig, axes = plt.subplots(4, 1, figsize=(6, 4.4), height_ratios=(1.5, .5, 1.5, 1.2), layout="constrained")
+    for ax,w,b,title in ((axes[0], a.query, a.bounds[0], f"{a.query.name}: score {a.score:.1f}"), (axes[2], a.shown, a.bounds[1], a.shown.name)):
+        near = np.maximum.accumulate(np.round(b/per).astype(int))
+        if w.frames_thwc is not None: draw_filmstrip(w.frames_thwc[per//2::per], ax, near, shown//2)
+        else:
+            ax.imshow(w.x_td.T, aspect="auto", cmap="coolwarm")
+            ax.set(xticks=[], yticks=[])
+            for x in b[1:-1]: ax.axvline(x - .5, color="k", lw=1)
+        ax.set_title(title, fontsize=8, loc="left")
+    draw_links(a.bounds[0], a.bounds[1], axes[1])
+    axes[3].bar(range(K), a.steps.points, yerr=None if len(a.exemplars) == 1 else a.steps.spread, color=step_colors(K), capsize=3)
+    axes[3].axhline(0, color="k", lw=.5)
+    axes[3].set_xticks(range(K), names or [str(k + 1) for k in range(K)], fontsize=8)
+    axes[3].set_title(f"points against {len(a.exemplars)} exemplars, sd over them", fontsize=8, loc="left")
+    return fig
 
 # %% ../nbs/64_assess.ipynb #85e2b30d
 _assess_html = page_env.from_string("""
