@@ -314,7 +314,7 @@ def _choices(model:nn.Module)->dict[str,Any]:
     return json.loads(json.dumps(own))
 
 # %% ../nbs/61_aqa_rows.ipynb #eae6b10b
-rates = (3e-4, 1e-3, 3e-3) # tried for every method (ours); further ones where the best is at an end
+rates = (3e-4, 1e-3, 3e-3, 1e-2) # tried for every method (ours); further ones where the best is at an end
 
 def tuned_as(
     method:str, # a name in `aqa_methods`

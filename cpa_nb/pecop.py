@@ -22,6 +22,7 @@ import torch.nn.functional as nnf
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from .aqa_features import encoder_key
 from .backbones import KeyReport, backbones, fill_weights, read_weights, to_clips
 from .i3d import I3D, inception
 from .model import Batch
@@ -279,9 +280,7 @@ def vspp_accuracy(
 
 def _identity(net:nn.Module, ids:Sequence[str])->str:
     "Of weights and recordings."
-    h = hashlib.sha256("\n".join(ids).encode())
-    for k,v in sorted(net.state_dict().items()): h.update(f"{k} {tuple(v.shape)}".encode() + v.cpu().contiguous().numpy().tobytes())
-    return h.hexdigest()[:16]
+    return hashlib.sha256("\n".join([encoder_key(net), *ids]).encode()).hexdigest()[:16]
 
 def pretrain_vspp(
     net:nn.Module, # I3D, or see `Adaptable`; stays as it is

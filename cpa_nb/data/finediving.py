@@ -239,10 +239,6 @@ class Conversion(NamedTuple):
     test:int # dives to assess
     inputs:dict[str,str] # file of the authors -> its SHA-256
 
-    @property
-    def ok(self)->bool:
-        "True: what cannot be converted raises an error."
-        return True
     def text(self)->str:
         "The report in words."
         lines = [f"{self.folder}: {self.train + self.test} dives, {self.train} to learn from, {self.test} to assess, in {', '.join(_written)}"]
