@@ -6,10 +6,10 @@
 __all__ = ['paper_tsa', 'cpa_tsa', 'bare', 'step_rows', 'aqa_methods', 'rates', 'exemplar_seeds', 'aqa_data', 'rendered', 'Fine',
            'RowData', 'Facts', 'facts_of', 'by_steps', 'build', 'videos_of', 'scores_of', 'as_pairs', 'pair_maker',
            'Predicted', 'predict_pairs', 'mean_scores', 'AQARow', 'loop_of', 'voted', 'judged', 'train_row', 'tuned_as',
-           'tune_rate', 'chosen_rate', 'test_pairs', 'predicted_once', 'draws_of', 'measured', 'best_boundaries',
-           'steps_found', 'lost_by_frame', 'over_steps', 'coarse_cuts', 'fine_cuts', 'seen_folder', 'see_all',
-           'seen_bank', 'look_at_dives', 'look_ahead', 'dives', 'fair_dives', 'exercises', 'departures', 'explained',
-           'usual_points', 'aqa_record', 'controls', 'run_row', 'read_aqa_record', 'run_aqa']
+           'untried', 'tune_rate', 'chosen_rate', 'test_pairs', 'predicted_once', 'draws_of', 'measured',
+           'best_boundaries', 'steps_found', 'lost_by_frame', 'over_steps', 'coarse_cuts', 'fine_cuts', 'seen_folder',
+           'see_all', 'seen_bank', 'look_at_dives', 'look_ahead', 'dives', 'fair_dives', 'exercises', 'departures',
+           'explained', 'usual_points', 'aqa_record', 'controls', 'run_row', 'read_aqa_record', 'run_aqa']
 
 # %% ../nbs/61_aqa_rows.ipynb #261fad10
 import hashlib
@@ -323,6 +323,12 @@ def tuned_as(
     if method in step_rows: return "cpa_tsa" if step_rows[method].steps == "mined" else "uniform"
     return {"usdl": "usdl_mean", "musdl": "musdl_mean", "stages_plain": "stages", "stages_alone": "stages"}.get(method, method)
 
+def untried(
+    found:dict[str,Any], # of `tune_rate`
+)->float|None: # None: settled
+    "The rate that a search would try next."
+    return next_lr({float(k): v for k,v in found["tried"].items()}, start=rates)
+
 def tune_rate(
     row:AQARow, # method, data, seed and budget; its rate is not used
     m:RowData, # data
@@ -336,14 +342,13 @@ def tune_rate(
     found:dict[str,Any] = json.loads(path.read_text()) if path.exists() else dict(tried={}, steps=row.steps)
     if found["steps"] != row.steps:
         raise ValueError(f"tune_rate: need rates that were tried with {row.steps} steps; got {found['steps']} in {path}; move it away to try anew")
-    def untried(tried:dict[str,float])->float|None: return next_lr({float(k): v for k,v in tried.items()}, start=rates)
-    while (lr := untried(found["tried"])) is not None:
+    while (lr := untried(found)) is not None:
         folder = Path(work)/"lr"/f"aqa-{row.data}-{row.method}-{lr:g}"
         _, history = train_row(replace(row, lr=lr), m, folder, device, progress, glance=False)
         tried = found["tried"] | {f"{lr:g}": round(float(history.valid.iloc[-1]), 4)}
         tried = {k: tried[k] for k in sorted(tried, key=float)}
         found = dict(data=row.data, method=row.method, seed=row.seed, steps=row.steps, tried=tried, chosen=float(max(tried, key=lambda k: tried[k])),
-                     settled=untried(tried) is None, rows=len(m.data.rows("val")), digest=m.digest, **environment())
+                     settled=untried(dict(tried=tried)) is None, rows=len(m.data.rows("val")), digest=m.digest, **environment())
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, found)
     return found

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from .aqa_metrics import aiou, constant_cuts, interval, step_overlap
-from .aqa_rows import AQARow, RowData, aqa_data, exemplar_seeds, mean_scores, measured, tune_rate, tuned_as
+from .aqa_rows import AQARow, RowData, aqa_data, exemplar_seeds, mean_scores, measured, tune_rate, tuned_as, untried
 from .data.aqa import draw_exemplars
 from .experiments import environment, lr_path, run_jobs
 from .training import write_json
@@ -126,10 +126,11 @@ def rate_rows(
 )->pd.DataFrame: # one line a method: rank correlation by rate, and the chosen one
     "What held-out rows say; rates that were not tried are tried first."
     rows = [AQARow(n, data) for n in dict.fromkeys(map(tuned_as, names))]
-    if any(not lr_path(results, data, r.method).exists() for r in rows):
-        m = aqa_data[data](rows[0], work, root, progress, workers)
-        run_jobs([partial(tune_rate, r, m, work, results, device) for r in rows], workers, progress)
-    found = {r.method: json.loads(lr_path(results, data, r.method).read_text()) for r in rows}
+    def read(r:AQARow)->dict[str,Any]: return json.loads(p.read_text()) if (p := lr_path(results, data, r.method)).exists() else dict(tried={})
+    if new := [r for r in rows if untried(read(r)) is not None]:
+        m = aqa_data[data](new[0], work, root, progress, workers)
+        run_jobs([partial(tune_rate, r, m, work, results, device) for r in new], workers, progress)
+    found = {r.method: read(r) for r in rows}
     values = sorted({k for f in found.values() for k in f["tried"]}, key=float)
     return pd.DataFrame([dict(method=n, **{k: f["tried"].get(k, np.nan) for k in values}, chosen=f"{f['chosen']:g}") for n,f in found.items()])
 
