@@ -111,6 +111,7 @@ step_rows:dict[str,AQAConfig] = {
     **{f"paper_s{s}": replace(paper_tsa, score_scale=float(s)) for s in (10, 100)}, # scores divided by so much
     "paper_mean": replace(paper_tsa, cpa=replace(paper_tsa.cpa, step_feature="mean")),
     "cpa_tsa_unit": replace(cpa_tsa, step_weight=1., align_weight=1.), # unit weights
+    "uniform_rate": replace(cpa_tsa, steps="uniform", **bare), # uniform steps, at the learning rate of rows that mine
     "cpa_tsa_apart": replace(cpa_tsa, step_weight=1., align_weight=1., apart=True), # its losses leave the features alone
 }
 
@@ -320,7 +321,7 @@ def tuned_as(
     method:str, # a name in `aqa_methods`
 )->str: # the method whose learning rate it takes
     "Rows that differ in a choice alone share a rate."
-    if method in step_rows: return "cpa_tsa" if step_rows[method].steps == "mined" else "uniform"
+    if method in step_rows: return "cpa_tsa" if step_rows[method].steps == "mined" or method == "uniform_rate" else "uniform"
     return {"usdl": "usdl_mean", "musdl": "musdl_mean", "stages_plain": "stages", "stages_alone": "stages"}.get(method, method)
 
 def untried(
