@@ -56,7 +56,8 @@ choices = (
     Row("CPA+TSA, recommended", "cpa_tsa"), Row("unit weights", "cpa_tsa_unit"), Row("unit weights, mining through a layer of its own", "cpa_tsa_apart"),
     *(Row(f"{T} tokens in place of 32", f"cpa_tsa_t{T}") for T in (16, 24, 48)), Row("as printed", "paper"),
     *(Row(f"as printed, scores divided by {s}", f"paper_s{s}") for s in (10, 100)), Row("as printed, mean step feature", "paper_mean"),
-    Row("uniform steps at CPA+TSA's learning rate", "uniform_rate"), Row("control: step k asks step k + 1", "permuted"), Row("true transitions in the test too", "tsa_true"),
+    Row("uniform steps at CPA+TSA's learning rate", "uniform_rate"),
+    Row("control: step k asks step k + 1", "permuted"), Row("true transitions in the test too", "tsa_true"),
 )
 aqa_tables = {"2": table2, "3": table3, "4": table4, "choices": choices}
 anchors = pd.DataFrame([
