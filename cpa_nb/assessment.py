@@ -309,9 +309,10 @@ def draw_assessed(
     "Filmstrips (of features: rows over time) of a recording and its exemplar, and what each step gains or loses."
     if 96 % shown: raise ValueError(f"draw_assessed: need a divisor of 96 for shown; got {shown}; 32 is usual")
     per, K = 96//shown, len(a.steps)
-    fig, axes = plt.subplots(4, 1, figsize=(6, 4.4), height_ratios=(1.5, .5, 1.5, 1.2), layout="constrained")
+    strip = .8 if a.query.frames_thwc is None else 12/shown*a.query.frames_thwc.shape[1]/a.query.frames_thwc.shape[2]*2 # two rows, 6 inches wide
+    fig, axes = plt.subplots(4, 1, figsize=(6, 2*strip + 2.3), height_ratios=(strip, .25, strip, 1), layout="constrained")
     for ax,w,b,title in ((axes[0], a.query, a.bounds[0], f"{a.query.name}: score {a.score:.1f}"), (axes[2], a.shown, a.bounds[1], a.shown.name)):
-        near = np.maximum.accumulate(np.round(b/per).astype(int))
+        near = np.round(b/per).astype(int)
         if w.frames_thwc is not None: draw_filmstrip(w.frames_thwc[per//2::per], ax, near, shown//2)
         else:
             ax.imshow(w.x_td.T, aspect="auto", cmap="coolwarm")
@@ -321,7 +322,7 @@ def draw_assessed(
     draw_links(a.bounds[0], a.bounds[1], axes[1])
     axes[3].bar(range(K), a.steps.points, yerr=None if len(a.exemplars) == 1 else a.steps.spread, color=step_colors(K), capsize=3)
     axes[3].axhline(0, color="k", lw=.5)
-    axes[3].set_xticks(range(K), names or [str(k + 1) for k in range(K)], fontsize=8)
+    axes[3].set_xticks(range(K), names or [str(k + 1) for k in range(K)], fontsize=7)
     axes[3].set_title(f"points against {len(a.exemplars)} exemplars, sd over them", fontsize=8, loc="left")
     return fig
 
