@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['paper_tsa', 'cpa_tsa', 'bare', 'step_rows', 'aqa_methods', 'rates', 'exemplar_seeds', 'aqa_data', 'rendered', 'Fine',
-           'RowData', 'Facts', 'facts_of', 'by_steps', 'build', 'videos_of', 'scores_of', 'as_pairs', 'pair_maker',
-           'Predicted', 'predict_pairs', 'mean_scores', 'AQARow', 'loop_of', 'voted', 'judged', 'train_row', 'tuned_as',
-           'untried', 'tune_rate', 'chosen_rate', 'test_pairs', 'predicted_once', 'draws_of', 'measured',
-           'best_boundaries', 'steps_found', 'lost_by_frame', 'over_steps', 'coarse_cuts', 'fine_cuts', 'seen_folder',
-           'see_all', 'seen_bank', 'look_at_dives', 'look_ahead', 'dives', 'fair_dives', 'exercises', 'departures',
-           'explained', 'usual_points', 'aqa_record', 'controls', 'run_row', 'read_aqa_record', 'run_aqa']
+           'RowData', 'Facts', 'facts_of', 'unit_of', 'by_steps', 'build', 'videos_of', 'scores_of', 'as_pairs',
+           'pair_maker', 'Predicted', 'predict_pairs', 'mean_scores', 'AQARow', 'loop_of', 'voted', 'judged',
+           'train_row', 'tuned_as', 'untried', 'tune_rate', 'chosen_rate', 'test_pairs', 'predicted_once', 'draws_of',
+           'measured', 'best_boundaries', 'steps_found', 'lost_by_frame', 'over_steps', 'coarse_cuts', 'fine_cuts',
+           'seen_folder', 'see_all', 'seen_bank', 'look_at_dives', 'look_ahead', 'dives', 'fair_dives', 'exercises',
+           'departures', 'explained', 'usual_points', 'aqa_record', 'controls', 'run_row', 'read_aqa_record', 'run_aqa']
 
 # %% ../nbs/61_aqa_rows.ipynb #261fad10
 import hashlib
@@ -93,7 +93,7 @@ def facts_of(
 
 # %% ../nbs/61_aqa_rows.ipynb #5dbb702f
 paper_tsa = AQAConfig(score_scale=1.) # as printed: raw scores, unit weights, area, dot product, random step feature
-cpa_tsa = AQAConfig(step_weight=.01, align_weight=.01, # recommended: its losses weigh no more than the task's
+cpa_tsa = AQAConfig(step_weight=.01, align_weight=.01, score_scale=0., # recommended: its losses weigh no more than the task's
                     cpa=replace(AQAConfig().cpa, score="harmonic", prior=.3, similarity="cosine", start="ctc", step_feature="mean"))
 bare:dict[str,Any] = dict(step_weight=0., align_weight=0.) # nothing but the task
 step_rows:dict[str,AQAConfig] = {
@@ -117,11 +117,17 @@ step_rows:dict[str,AQAConfig] = {
 
 def _encoder(f:Facts)->nn.Module: return ClipFeatures() if f.clips else FrameFeatures(f.n, f.k)
 
+def unit_of(
+    scores:np.ndarray, # of training rows
+)->float: # 100 for 0 to 112, 1 for 0 and 1
+    "The power of ten next to their spread; 1 where they are all alike."
+    return float(10.**round(np.log10(np.ptp(scores)))) if np.ptp(scores) > 0 else 1.
+
 def by_steps(
     cfg:AQAConfig, # choices
 )->Callable[[Facts],nn.Module]: # facts -> untrained
-    "A row that compares step by step."
-    return lambda f: StepAssessor(_encoder(f), cfg)
+    "A row that compares step by step; scores in units of the power of ten next to their spread, so that the losses of CPA weigh the same for any scores."
+    return lambda f: StepAssessor(_encoder(f), cfg if cfg.score_scale else replace(cfg, score_scale=unit_of(f.scores)))
 
 def _musdl(f:Facts, decode:str)->nn.Module:
     "A row that needs judges."
@@ -137,8 +143,9 @@ aqa_methods |= {
     "usdl": lambda f: USDL(f.n, _top(f)), "usdl_mean": lambda f: USDL(f.n, _top(f), decode="mean"),
     "musdl": lambda f: _musdl(f, "argmax"), "musdl_mean": lambda f: _musdl(f, "mean"),
     "core": lambda f: CoRe(f.n, leaf_edges(f.differences), _top(f)),
-    "stages": lambda f: Stages(f.n, density_weights(f.scores) if len(set(f.scores)) > 2 else None),
-    "stages_plain": lambda f: Stages(f.n, None), "stages_alone": lambda f: Stages(f.n, None, across=False),
+    "stages": lambda f: Stages(f.n, density_weights(f.scores) if len(set(f.scores)) > 2 else None, score_scale=unit_of(f.scores)),
+    "stages_plain": lambda f: Stages(f.n, None, score_scale=unit_of(f.scores)),
+    "stages_alone": lambda f: Stages(f.n, None, across=False, score_scale=unit_of(f.scores)),
 }
 
 def build(
@@ -705,6 +712,7 @@ def read_aqa_record(
     made = record["model"]["config"]
     now = json.loads(json.dumps(asdict(step_rows[row.method]))) if row.method in step_rows else made
     made = json.loads(json.dumps(asdict(AQAConfig()))) | made if row.method in step_rows else made # before there was a choice
+    if now.get("score_scale") == 0: made = made | dict(score_scale=0.) # which depends on the data
     if AQARow(**record["config"]) != row:
         raise ValueError(f"read_aqa_record: {path} holds another configuration ({record['config']}); move it away to run this one")
     if made != now: raise ValueError(f"read_aqa_record: {path} was made with another {row.method}; move it away to run this one")

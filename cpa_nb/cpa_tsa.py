@@ -73,7 +73,7 @@ class AQAConfig:
     tokens:int = 32 # T of mining and alignment, a divisor of the frames (ours; the paper does not say)
     step_weight:float = 1. # of Eq. 11; 0: off
     align_weight:float = 1. # of Eq. 12; 0: off
-    score_scale:float = 100. # scores are divided by it in the task loss (ours); 1: as printed
+    score_scale:float = 100. # scores are divided by it in the task loss (ours); 1: as printed; 0: the power of ten next to their spread, where rows are built
     size:int = 5 # frames of a step when it asks (TSA)
     shift:int = 0 # step k asks step k + shift of the other video: a control; 0: as meant
     warmup:float = .025 # share of training with uniform steps before they are mined (ours; the paper: none)
@@ -86,7 +86,7 @@ class AQAConfig:
         rules = [(self.steps in allowed, f"steps must be one of {', '.join(allowed)}; got {self.steps!r}; mind the spelling"),
                  (1 <= self.n_steps <= self.tokens, f"need 1 <= n_steps <= tokens; got {self.n_steps} and {self.tokens}; lower n_steps"),
                  (self.steps in allowed[:2] or self.n_steps == 3, f"need n_steps 3 where steps are {self.steps}; got {self.n_steps}"),
-                 (min(self.step_weight, self.align_weight) >= 0 and self.score_scale > 0, f"need weights >= 0 and score_scale > 0; got {self}"),
+                 (min(self.step_weight, self.align_weight, self.score_scale) >= 0, f"need weights and score_scale >= 0; got {self}"),
                  (self.size >= 1, f"need size >= 1; got {self.size}; 5 is TSA's"),
                  (0 <= min(self.warmup, self.told) and max(self.warmup, self.told) <= 1,
                   f"need warmup and told in 0..1, shares of training; got {self.warmup} and {self.told}")]
@@ -141,6 +141,7 @@ class StepAssessor(nn.Module):
         cfg:AQAConfig=AQAConfig(), # choices
     ):
         super().__init__()
+        if not cfg.score_scale: raise ValueError("StepAssessor: need score_scale > 0; got 0, which says nothing without scores; give the spread of yours")
         self.encoder, self.cfg, self.cpa = encoder, cfg, cpa_of(cfg)
         self.decoder, self.delta = CrossDecoder(), DeltaHead()
         self.head = TransitionHead() if cfg.steps == "found" else None
