@@ -161,7 +161,9 @@ def _filled(rows:Any, name:str, names:list[str]|None, seeds:list[int], work:Path
 
 def _rates(names:list[str]|None, work:Path, results:Path, device:str, workers:int, progress:bool, as_json:bool)->None:
     "Learning rates, tried where they were not."
+    from cpa_nb.aqa_rows import aqa_methods
     from cpa_nb.aqa_tables import rate_rows, tuned
+    if unknown := [n for n in names or () if n not in aqa_methods]: raise ValueError(f"table: need --methods of {', '.join(aqa_methods)}; got {unknown[0]!r}")
     t = rate_rows(names or tuned, work, results, _data_root(), device, progress, workers)
     shown = t.to_string(index=False, na_rep="-", float_format="{:.3f}".format)
     _say(t.to_dict("records"), f"Learning rates, held-out rows of rendered dives: rank correlation\n{shown}", as_json)
@@ -183,7 +185,9 @@ def aqa_table_command(
     from cpa_nb.aqa_tables import anchors, aqa_tables
     _refuse(which, dict(select=select != "last"))
     names = methods.split(",") if methods else None
-    if which == "lr": return _rates(names, work, results, device, workers, progress, as_json)
+    if which == "lr":
+        _refuse("lr", dict(data=data, seeds=seeds)) # rates are chosen on rendered dives, in their first training
+        return _rates(names, work, results, device, workers, progress, as_json)
     if which not in aqa_tables: raise ValueError(f"table: need one of {', '.join(aqa_tables)}, lr for --task aqa; got {which!r}")
     shown:dict[str,Any] = {}
     for name in _wanted(data):

@@ -664,7 +664,8 @@ def controls(
 )->dict[str,Any]: # shuffled: exemplars of another group, one draw
     "What becomes of a method whose exemplars are not those of the same action; empty for a method without."
     if not model.needs_exemplars: return {}
-    pairs = test_pairs(m, (0,), _shuffled_groups(m.data))
+    try: pairs = test_pairs(m, (0,), _shuffled_groups(m.data))
+    except ValueError: return {} # the next action has no exemplars
     once, said = predicted_once(model, m, pairs)
     return dict(shuffled=measured(draws_of(pairs, once, said.score_p), m, 2)["mean"])
 

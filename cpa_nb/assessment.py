@@ -90,8 +90,9 @@ def _choosable(data:ScoredSet)->ScoredSet:
     if len(own.rows("val")) < 2:
         raise ValueError(f"learn_scores: need two rows to choose by, held out of groups of four or more; got {len(own.rows('val'))} of "
                          f"{len(data.rows('train'))} in {data.name}; 15 rows of one group, or 4 of each of two, are the least{people}")
-    try: draw_exemplars(own, "val")
-    except ValueError as e: raise ValueError(f"learn_scores: need rows to compare those that are held out with; got none for some ({e}){people}") from None
+    try:
+        for split in ("val", *(["test"] if len(own.rows("test")) >= 10 else [])): draw_exemplars(own, split) # before anything is trained
+    except ValueError as e: raise ValueError(f"learn_scores: need rows to compare those that are assessed with; got none for some ({e}){people}") from None
     return own
 
 def _worth(model:Any, m:RowData)->dict[str,Any]:
@@ -100,7 +101,8 @@ def _worth(model:Any, m:RowData)->dict[str,Any]:
     if n < 10: return dict(tested=n)
     p, y = voted(model, m, "test")
     low, high = interval(score_draws(p, y))
-    return dict(tested=n, test_rho=round(rank_correlation(p, y), 4), test_low=round(low, 4), test_high=round(high, 4))
+    return dict(tested=n, test_rho=round(rank_correlation(p, y), 4), test_low=round(low, 4), test_high=round(high, 4),
+                test_mae=round(float(np.abs(p - y).mean()), 3))
 
 def _moves(model:StepAssessor, m:RowData)->dict[str,float]:
     "How far mined boundaries move from recording to recording: mean over boundaries of the sd over held-out rows, frames of 96."
@@ -238,11 +240,12 @@ class Assessment(NamedTuple):
     query:Watched # the recording
     shown:Watched # the exemplar whose steps are shown
     bounds:tuple[np.ndarray,np.ndarray] # (K+1,) frames at which steps begin, of both
+    error:float # by how many points the model was off, on average, on recordings that nothing was learnt from; NaN where it was not tested
 
     def to_dict(self)->dict[str,Any]:
         "Numbers and words, without pictures."
         return dict(unit=self.query.unit, name=self.name, score=self.score, low=self.low, high=self.high, exemplars=self.exemplars.to_dict("records"),
-                    steps=self.steps.to_dict("records"), rest=self.rest, warnings=self.warnings)
+                    steps=self.steps.to_dict("records"), rest=self.rest, error=self.error, warnings=self.warnings)
 
 def moment(
     x:float, # of `Watched.edges_t`
@@ -284,7 +287,9 @@ def assess(
     twice = [str(p) for k,(p, _) in enumerate(exemplars) if Path(p).resolve() in [Path(o).resolve() for o,_ in exemplars[:k]]]
     if twice: raise ValueError(f"assess: need every exemplar once; got {twice[0]} twice; leave one out")
     a = checkpoint if isinstance(checkpoint, Assessor) else load_assessor(checkpoint)
-    one, others = watch(query, a), [watch(p, a) for p,_ in exemplars]
+    paths = [Path(query), *(Path(p) for p,_ in exemplars)]
+    plain = len({p.name for p in paths}) == len(paths) # else their folders are named too
+    one, *others = (w if plain else w._replace(name=f"{p.resolve().parent.name}/{p.name}") for p,w in ((p, watch(p, a)) for p in paths))
     s1, s2 = (a.model.encoder(Videos(torch.stack([w.x_td for w in some]), torch.stack([w.m_tkp for w in some]))) for some in ([one], others))
     n = len(others)
     said = a.model.towards(Seen(s1.u_btd.expand(n, -1, -1), s1.v_btdp.expand(n, -1, -1, -1)), s2)
@@ -298,7 +303,8 @@ def assess(
     steps = pd.DataFrame(dict(step=range(1, len(b1[0])), start=times[0][:-1], end=times[0][1:], exemplar_start=times[1][:-1], exemplar_end=times[1][1:],
                               points=points.mean(0), spread=points.std(0, ddof=1) if n > 1 else np.nan))
     doubts = _doubts(a, score, given, _among(query, exemplars))
-    return Assessment(one.name, score, score - half, score + half, table, steps, float(own.mean()), doubts, one, others[0], (b1[0], b2[0]))
+    return Assessment(one.name, score, score - half, score + half, table, steps, float(own.mean()), doubts, one, others[0], (b1[0], b2[0]),
+                      a.about.get("test_mae", np.nan))
 
 # %% ../nbs/64_assess.ipynb #25d9b12c
 def draw_assessed(
@@ -330,8 +336,9 @@ def draw_assessed(
 _assess_html = page_env.from_string("""
 <section class="pair"><dl class="who"><dt>Recording</dt><dd>{{ a.name }}</dd><dt>Exemplar shown</dt><dd>{{ a.shown.name }}</dd></dl>
 <div class="verdict uncalibrated"><span class="sign" aria-hidden="true">&#931;</span><h2>Score {{ "%.1f"|format(a.score) }}</h2>
-<p>{% if a.low == a.low %}{{ "%.1f"|format(a.low) }} to {{ "%.1f"|format(a.high) }}, nineteen times of twenty, as far as the choice of exemplars goes; the
-mean of what {{ a.exemplars|length }} exemplars say.{% else %}One exemplar says so; there is no interval.{% endif %}
+<p>{% if a.error == a.error %}On recordings that this model had not seen it was off by {{ "%.1f"|format(a.error) }} points on average.
+{% endif %}{% if a.low == a.low %}The mean of what {{ a.exemplars|length }} exemplars say; with other exemplars it would lie between {{ "%.1f"|format(a.low)
+}} and {{ "%.1f"|format(a.high) }}, nineteen times of twenty.{% else %}One exemplar says so; there is no interval.{% endif %}
 {% if worst %}Most points were lost in step {{ worst.step }} ({{ worst.when }}): {{ "%+.1f"|format(worst.points) }}.{% endif
 %}</p></div>
 {% for w in a.warnings %}<p class="warn"><b>Note:</b> {{ w }}.</p>{% endfor %}
@@ -355,7 +362,8 @@ role="rowgroup">
 }}</td></tr>{% endfor %}</tbody></table>
 <h3>What this page tells, and what not</h3>
 <ul><li>The score is a guess by a model that learnt from scored recordings of the same kind. It is no judge's mark.</li>
-<li>The interval speaks of the choice of exemplars alone; the model's own error comes on top.</li>
+<li>The interval speaks of the choice of exemplars alone; the model's own error comes on top, and is mostly larger.</li>
+<li>Whether the exemplars show the same action is for you to know: against others, the score says next to nothing.</li>
 <li>Steps are guesses too. Points are what the model adds up, not causes: look at the recordings there.</li></ul></section>""")
 
 def _rows(a:Assessment, frames:str)->list[dict[str,Any]]:
@@ -372,9 +380,9 @@ def _rows(a:Assessment, frames:str)->list[dict[str,Any]]:
     return out
 
 def _worst(a:Assessment)->int|None:
-    "The step that lost most, if one lost anything."
+    "The step that lost most, if what it lost stands out: at least a fifth of the largest gain or loss."
     k = int(a.steps.points.argmin())
-    return k if a.steps.points[k] < 0 else None
+    return k if a.steps.points[k] < -.2*a.steps.points.abs().max() else None
 
 def assess_page(
     a:Assessment, # what is said
@@ -393,6 +401,7 @@ def assess_text(
 )->str: # lines for a terminal
     "The same in words."
     said = f"[{a.low:.1f}, {a.high:.1f}] over {len(a.exemplars)} exemplars" if np.isfinite(a.low) else "(one exemplar: no interval)"
+    said += f"; off by {a.error:.1f} on average on unseen recordings" if np.isfinite(a.error) else ""
     lines = [f"score       {a.score:.1f}  {said}", "", f"step        recording           exemplar    points   ({a.query.unit}; exemplar shown: {a.shown.name})"]
     for r in a.steps.to_dict("records"):
         times = [" - ".join(f"{moment(r[f'{x}{end}'], w.unit):>7}" for end in ("start", "end")) for x,w in (("", a.query), ("exemplar_", a.shown))]
