@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cpa_nb.aqa_rows import AQARow, aqa_methods, aqa_record, read_aqa_record
+from cpa_nb.aqa_rows import AQARow, aqa_methods, aqa_record, chosen_rate, read_aqa_record, tuned_as, untried
 from cpa_nb.aqa_tables import aqa_table, aqa_tables, read_aqa_records
 
 root = Path(__file__).parents[1]
 kept = subprocess.run(["git", "ls-files", "data/results"], capture_output=True, text=True, check=False, cwd=root).stdout.split()  # not what a user adds
 files = [root / p for p in kept if "/aqa-" in p and (root / p).exists()]
+rates = [root / p for p in kept if p.startswith("data/results/lr/dives-")]
 rows = [p for p in files if not p.name.startswith("trivial")]
 pytestmark = pytest.mark.skipif(not files, reason="no records of assessment here")
 
@@ -37,3 +38,15 @@ def test_tables_print(folder):
         table = aqa_table(records, wanted)
         assert len(table) == sum(r.method in records for r in wanted)
         if len(table): assert np.isfinite(table[["rho", "relative", "peak"]].to_numpy(dtype=float)).all()
+
+
+@pytest.mark.parametrize("path", rates, ids=lambda p: p.stem)
+def test_a_rate_was_searched_to_the_end(path):
+    "The best has worse neighbours, and the rows of tables took it."
+    found = json.loads(path.read_text())
+    assert untried(found) is None and found["settled"] and "dirty" not in found["commit"]
+    assert found["tried"][f"{found['chosen']:g}"] == max(found["tried"].values())
+    for p in rows:
+        config = json.loads(p.read_text())["config"]
+        if tuned_as(config["method"]) == found["method"]:
+            assert config["lr"] == found["chosen"] == chosen_rate(root / "data" / "results", config["method"])
