@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from .aqa_features import body_encoder, dive_frames, fit_scale, picture_size, scaled, score_encoder, square
-from .aqa_rows import AQARow, RowData, aqa_data, chosen_rate, dives, rendered, see_all, seen_bank
+from .aqa_rows import AQAData, AQARow, RowData, aqa_data, chosen_rate, dives, reported, see_all, seen_bank
 from .data.aqa import ScoredSet, hold_out, read_dives
 from .data.sv import ArraySource
 from .experiments import one_thread
@@ -59,7 +59,7 @@ def pecop_dives(
 )->RowData: # the same dives, seen by PECoP's encoder
     "Rendered dives through PECoP's encoder of this seed."
     m, work = dives(row, work, root, progress, workers), Path(work)
-    folder, ids = work/"dives-full-s0", m.data.table.id.tolist()
+    folder, ids = reported.folder(work), m.data.table.id.tolist()
     kept = folder.with_name(f"{folder.name}-pecop{row.seed}")
     if not (kept/"key.json").exists():
         data = read_dives(folder, picture_size)
@@ -69,7 +69,7 @@ def pecop_dives(
     bank = seen_bank(kept, ids)
     return replace(m, bank=scaled(bank, fit_scale(bank, m.data.rows("train").id)), seen=f"PECoP's encoder {row.seed}")
 
-aqa_data["pecop"], rendered["pecop"] = pecop_dives, "full"
+aqa_data["pecop"] = AQAData(pecop_dives, "", reported) # a row of the table of `dives`, and none of its own
 
 def pecop_row(
     seed:int, # of everything

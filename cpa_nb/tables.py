@@ -5,9 +5,10 @@
 # %% auto #0
 __all__ = ['paper_columns', 'table1', 'table3', 'table4', 'change_rows', 'reading_rows', 'benches', 'against', 'paper_rows',
            'plain_names', 'without_names', 'of_vectors', 'lr_grid', 'lr_start', 'development', 'swept', 'asides', 'Row',
-           'with_paper', 'Bench', 'at_hand', 'paper_table', 'next_lr', 'rendered_development', 'people_development',
-           'named_development', 'recorded_development', 'tune_lr', 'read_lr', 'lr_rows', 'few_videos', 'cost',
-           'cost_rows', 'Swing', 'swing', 'resampled', 'halves', 'swings', 'compared']
+           'with_paper', 'Bench', 'at_hand', 'paper_table', 'next_lr', 'untried', 'read_tried', 'search_lr',
+           'tried_table', 'rendered_development', 'people_development', 'named_development', 'recorded_development',
+           'tune_lr', 'lr_rows', 'few_videos', 'cost', 'cost_rows', 'Swing', 'swing', 'resampled', 'halves', 'swings',
+           'compared']
 
 # %% ../nbs/41_tables.ipynb #198513de
 import json
@@ -175,6 +176,52 @@ def next_lr(
     at = grid.index(max(tried, key=lambda lr: tried[lr]))
     return next((grid[i] for i in (at - 1, at + 1) if 0 <= i < len(grid) and grid[i] not in tried), None)
 
+def untried(
+    found:dict[str,Any], # of `search_lr`
+    start:tuple[float,...]=lr_start, # always tried
+)->float|None: # None: settled
+    "The learning rate that a search would try next."
+    return next_lr({float(k): v for k,v in found["tried"].items()}, start=start)
+
+def read_tried(
+    path:Path, # of `search_lr`
+    steps:int, # budget of a trial
+)->dict[str,Any]: # finished or not; `tried` is empty where nothing was
+    "What was tried, refused where it was with another budget."
+    if not path.exists(): return dict(tried={})
+    found = json.loads(path.read_text())
+    if found["steps"] != steps:
+        raise ValueError(f"read_tried: need learning rates that were tried with {steps} steps; got {found['steps']} in {path}; move it away to try anew")
+    return found
+
+def search_lr(
+    path:Path, # of `lr_path`
+    steps:int, # budget of a trial
+    trial:Callable[[float],list[float]], # learning rate -> what each training says, larger is better
+    facts:dict[str,Any], # written beside
+    start:tuple[float,...]=lr_start, # always tried
+)->dict[str,Any]: # tried: mean by learning rate; draws: each training; chosen; settled: no other value is to be tried
+    "Try learning rates until the best has worse neighbours or lies at an end of the grid, write each down; what was tried with this budget is not tried again."
+    found = read_tried(path, steps)
+    while (lr := untried(found, start)) is not None:
+        by_draw = found.get("draws", {}) | {f"{lr:g}": trial(lr)}
+        by_draw = {k: by_draw[k] for k in sorted(by_draw, key=float)}
+        tried = {k: round(float(np.mean(v)), 4) for k,v in by_draw.items()}
+        found = facts | dict(steps=steps, tried=tried, draws=by_draw, chosen=float(max(tried, key=lambda k: tried[k])),
+                             settled=untried(dict(tried=tried), start) is None, **environment())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, found)
+    return found
+
+def tried_table(
+    found:dict[str,dict[str,Any]], # method -> of `search_lr`
+    times:float=1., # by what measures are multiplied
+)->pd.DataFrame: # one row a method: the measure by learning rate, and the chosen one
+    "What a search says."
+    values = sorted({k for f in found.values() for k in f["tried"]}, key=float)
+    return pd.DataFrame([dict(method=n, **{k: times*f["tried"].get(k, np.nan) for k in values}, chosen=f["chosen"]) for n,f in found.items()])
+
+# %% ../nbs/41_tables.ipynb #8d14dbfa
 def rendered_development(
     cfg:SVConfig, # names the preset
     work:Path, # rendered worlds
@@ -236,38 +283,14 @@ def tune_lr(
     device:str="cpu", # or "cuda"
 )->dict[str,Any]: # tried: mean AUC by learning rate; draws: each of them; chosen; settled: no other value is to be tried
     "Try learning rates until the best has worse neighbours or lies at an end of the grid, write each down; what was tried with this budget is not tried again."
-    found, path, cfg = read_lr(bench, method, results), lr_path(results, bench.data, method), SVConfig(method, bench.data)
-    while (lr := _untried(found)) is not None:
-        loop = TrainConfig(steps=bench.steps, steps_per_epoch=max(1, bench.steps//2), lr=lr)
-        folder, systems = Path(work)/"lr"/f"{bench.data}-{method}-{lr:g}", [row_of(cfg, root)(data, 0) for data in draws]
-        weights, model = weights_of(cfg, draws[0], root), identity(systems[0])
-        each = [_validated(s, data, loop, folder/str(n), device, progress, **weights) for n,(s, data) in enumerate(zip(systems, draws, strict=True))]
-        by_draw = found.get("draws", {}) | {f"{lr:g}": each}
-        by_draw = {k: by_draw[k] for k in sorted(by_draw, key=float)}
-        tried = {k: round(float(np.mean(v)), 4) for k,v in by_draw.items()}
-        found = dict(data=bench.data, method=method, steps=bench.steps, tried=tried, draws=by_draw, chosen=float(max(tried, key=lambda k: tried[k])),
-                     settled=_untried(dict(tried=tried)) is None, pairs=[len(d.pairs["val"]) for d in draws],
-                     lists=[d.list_digest() for d in draws], model=model, **weights, **environment())
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, found)
-    return found
-
-def read_lr(
-    bench:Bench, # its data and budget
-    method:str, # a name in `methods`
-    results:Path, # holds lr/
-)->dict[str,Any]: # of `tune_lr`, finished or not; `tried` is empty where nothing was
-    "What was tried for a method, refused where it was with another budget."
-    path = lr_path(results, bench.data, method)
-    if not path.exists(): return dict(tried={})
-    found = json.loads(path.read_text())
-    if found["steps"] != bench.steps:
-        raise ValueError(f"read_lr: need learning rates that were tried with {bench.steps} steps; got {found['steps']} in {path}; move it away to try anew")
-    return found
-
-def _untried(found:dict[str,Any])->float|None:
-    "The learning rate that a search would try next."
-    return next_lr({float(k): v for k,v in found["tried"].items()})
+    path, cfg = lr_path(results, bench.data, method), SVConfig(method, bench.data)
+    def systems()->list[System]: return [row_of(cfg, root)(data, 0) for data in draws]
+    weights, model = weights_of(cfg, draws[0], root), identity(systems()[0])
+    def trial(lr:float)->list[float]:
+        loop, folder = TrainConfig(steps=bench.steps, steps_per_epoch=max(1, bench.steps//2), lr=lr), Path(work)/"lr"/f"{bench.data}-{method}-{lr:g}"
+        return [_validated(s, data, loop, folder/str(n), device, progress, **weights) for n,(s, data) in enumerate(zip(systems(), draws, strict=True))]
+    facts = dict(data=bench.data, method=method, pairs=[len(d.pairs["val"]) for d in draws], lists=[d.list_digest() for d in draws], model=model)
+    return search_lr(path, bench.steps, trial, facts | weights)
 
 def lr_rows(
     bench:Bench, # its data and budget
@@ -280,13 +303,12 @@ def lr_rows(
     device:str="cpu", # or "cuda"
 )->pd.DataFrame: # one row a method: AUC x 100 by learning rate, and the chosen one
     "What the grid says; the methods that it was not asked about are trained first."
-    found = {n: read_lr(bench, n, results) for n in names}
-    lacking = [n for n,f in found.items() if _untried(f) is not None]
+    found = {n: read_tried(lr_path(results, bench.data, n), bench.steps) for n in names}
+    lacking = [n for n,f in found.items() if untried(f) is not None]
     draws = development[bench.data](SVConfig(data=bench.data), work, root, progress) if lacking else ()
     jobs = [partial(tune_lr, bench, n, draws, work, results, root=root, device=device) for n in lacking]
     found |= dict(zip(lacking, run_jobs(jobs, workers, progress), strict=True))
-    values = sorted({k for f in found.values() for k in f["tried"]}, key=float)
-    return pd.DataFrame([dict(method=n, **{k: 100*f["tried"].get(k, np.nan) for k in values}, chosen=f["chosen"]) for n,f in found.items()])
+    return tried_table(found, 100)
 
 # %% ../nbs/41_tables.ipynb #05b7995b
 def few_videos(
