@@ -77,6 +77,12 @@ def _given(texts:list[str])->list[tuple[Path,float]]:
         out.append((Path(file), value))
     return out
 
+def _room(path:Path|None, option:str, suffixes:tuple[str,...])->None:
+    "Refuse a file that could not be written, before anything is computed."
+    if path is None: return
+    if path.is_dir() or not path.parent.is_dir(): raise ValueError(f"assess: need a file name in an existing folder for --{option}; got {path}")
+    if suffixes and path.suffix not in suffixes: raise ValueError(f"assess: need a name that ends in {', '.join(suffixes)} for --{option}; got {path}")
+
 @app.command("assess")
 def assess_(
     query:Annotated[Path, typer.Argument(help="Recording to be assessed.")],
@@ -84,6 +90,7 @@ def assess_(
     checkpoint:Annotated[Path, typer.Option("--checkpoint", "-c", help="Folder that `cpa train-scores` wrote.")],
     report:Annotated[Path|None, typer.Option(help="Write a page for people, in one file: both recordings step by step, and where points were lost.")]=None,
     frames:Annotated[str, typer.Option(help="Frames in the report: show, blur or none.")]="show",
+    figure:Annotated[Path|None, typer.Option(help="Draw both recordings, their steps and points as the paper's Figure 4 (a): .png, .pdf or .svg.")]=None,
     as_json:Json=False, # for programs
 )->None:
     """How good is a recording, and where were points lost?
@@ -92,15 +99,18 @@ def assess_(
 
     Example: cpa assess dive.mp4 -e first.mp4:81.6 -e second.mp4:64.8 -c assessor --report dive.html
     """
-    from cpa_nb.assessment import assess, assess_page, assess_text
+    from cpa_nb.assessment import assess, assess_page, assess_text, draw_assessed
     if frames not in ("show", "blur", "none"): raise ValueError(f"assess: need --frames show, blur or none; got {frames!r}")
-    if report and (report.is_dir() or not report.parent.is_dir()):
-        raise ValueError(f"assess: need a file name in an existing folder for --report; got {report}")
+    if figure and frames != "show": raise ValueError(f"assess: need --frames show for --figure, which shows frames as they are; got {frames}; leave out one")
+    _room(report, "report", ())
+    _room(figure, "figure", (".png", ".pdf", ".svg"))
     for p in (query, *(f for f,_ in _given(exemplar))):
         if not p.is_file(): raise ValueError(f"assess: {p} is not there; give the file of a recording")
     a = assess(query, _given(exemplar), checkpoint)
     if report: assess_page(a, report, frames)
-    _say(a.to_dict() | dict(report=report and str(report)), assess_text(a) + (f"\nreport      {report}" if report else ""), as_json)
+    if figure: draw_assessed(a).savefig(figure, dpi=200)
+    files = {k: str(v) for k,v in (("report", report), ("figure", figure)) if v}
+    _say(a.to_dict() | dict(report=None, figure=None) | files, "\n".join([assess_text(a), *(f"{k:<12}{v}" for k,v in files.items())]), as_json)
 
 # %% ../nbs/67_aqa_cli.ipynb #06c28547
 _usual = ("dives", "uiprmd", "finediving") # printed if nothing is named, where they are here

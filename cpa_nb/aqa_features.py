@@ -6,8 +6,8 @@
 __all__ = ['picture_size', 'body_world', 'body_config', 'body_loop', 'score_loop', 'Glass', 'SampledSource', 'SpaceTime',
            'DiveEncoder', 'pooled', 'dive_frames', 'square', 'body_angles', 'BodyReader', 'body_batches',
            'trained_encoder', 'body_encoder', 'ScoreReader', 'less_group', 'group_batches', 'rows_digest',
-           'score_encoder', 'encoder_key', 'look', 'keep_features', 'Bank', 'read_bank', 'angle_bank', 'feature_bank',
-           'Scale', 'fit_scale', 'scaled']
+           'score_encoder', 'encoder_key', 'look', 'keep_features', 'see_by_scores', 'Bank', 'read_bank', 'angle_bank',
+           'feature_bank', 'Scale', 'fit_scale', 'scaled']
 
 # %% ../nbs/59_aqa_features.ipynb #c42a32aa
 import copy
@@ -292,6 +292,10 @@ def rows_digest(
 
 score_loop = TrainConfig(steps=400, steps_per_epoch=80, batch=10, lr=3e-3, weight_decay=1e-2)
 
+def _taught(data:ScoredSet, start:nn.Module)->dict[str,str]:
+    "What a network of scores learns from."
+    return dict(system="ScoreReader", start=encoder_key(start), rows=rows_digest(hold_out(data).rows("train")))
+
 @one_thread()
 def score_encoder(
     data:ScoredSet, # whose training rows, less those of `hold_out`, are learnt from
@@ -302,13 +306,12 @@ def score_encoder(
     progress:bool=True, # a bar
 )->Any: # the same network, in evaluation mode
     "The network of one seed; called again, it goes on where it was stopped."
-    own = hold_out(data)
-    about = dict(system="ScoreReader", start=encoder_key(start), rows=rows_digest(own.rows("train")))
+    about = _taught(data, start)
     if done := trained_encoder(folder, score_loop.steps, start, about): return done
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = ScoreReader(copy.deepcopy(start))
-    fit(model, group_batches(own, source, seed=seed), replace(score_loop, seed=seed), folder, progress=progress, about=about)
+    fit(model, group_batches(hold_out(data), source, seed=seed), replace(score_loop, seed=seed), folder, progress=progress, about=about)
     return model.encoder.eval()
 
 # %% ../nbs/59_aqa_features.ipynb #593e76aa
@@ -371,6 +374,22 @@ def keep_features(
     def of(some:list[str])->Any: return ArraySource({i: source.load(i) for i in some}) if isinstance(source, ArraySource) else source # files stay
     run_jobs([partial(_keep_some, of(some), some, encoder, Path(folder), key, glass) for some in parts], workers, progress)
     return key
+
+def see_by_scores(
+    data:ScoredSet, # of recordings
+    work:Path, # the network of bodies is there, or made there
+    state:Path, # of the training of `score_encoder`
+    kept:Path, # folder of the features
+    seed:int=0, # of the training
+    workers:int=1, # processes
+    progress:bool=True, # bars
+)->tuple[Any,str]: # the network; its key, which every file of features names
+    "Learn from the scores of recordings, then look at all of them; nothing is decoded that was seen before."
+    start, ids = body_encoder(work, progress, workers), data.table.id.tolist()
+    net:Any = trained_encoder(state, score_loop.steps, start, _taught(data, start))
+    frames = SampledSource(data.source) if net else dive_frames(data.source, ids, workers, progress)
+    net = net or score_encoder(data, frames, start, state, seed, progress)
+    return net, keep_features(frames, ids, net, kept, workers, progress)
 
 # %% ../nbs/59_aqa_features.ipynb #9edf8076
 class Bank(NamedTuple):

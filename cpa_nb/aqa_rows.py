@@ -28,7 +28,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from .aqa_features import Bank, Glass, angle_bank, body_encoder, dive_frames, fit_scale, keep_features, look, picture_size, read_bank, scaled, score_encoder
+from .aqa_features import Bank, Glass, angle_bank, body_encoder, fit_scale, keep_features, look, picture_size, read_bank, scaled, see_by_scores
 from .aqa_metrics import aiou, rank_correlation, relative_l2, score_draws, score_metrics, step_overlap, thirds
 from .baselines.aqa import MUSDL, USDL, CoRe, Stages, density_weights, leaf_edges
 from .cpa_tsa import AQAConfig, ClipFeatures, FrameFeatures, ScoredPairs, Seen, StepAssessor, Videos
@@ -533,11 +533,9 @@ def look_at_dives(
     progress:bool=True, # bars
 )->None:
     "Train the encoder of a seed and look at every dive."
-    data, kept = read_dives(folder, picture_size), seen_folder(folder, seed)
-    frames = dive_frames(data.source, data.table.id, workers, progress)
-    start = body_encoder(work, progress, workers)
-    net = score_encoder(data, frames, start, Path(work)/"training"/f"scores-{folder.name}-{seed}", seed, progress)
-    see_all(frames, data.table.id.tolist(), net, kept, workers, progress)
+    kept, state = seen_folder(folder, seed), Path(work)/"training"/f"scores-{folder.name}-{seed}"
+    _, key = see_by_scores(read_dives(folder, picture_size), Path(work), state, kept, seed, workers, progress)
+    write_json(kept/"key.json", dict(key=key))
 
 def look_ahead(
     rendered:Rendered, # which set

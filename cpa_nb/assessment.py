@@ -24,8 +24,7 @@ from matplotlib.figure import Figure
 from scipy.stats import t as student
 from torch import Tensor, nn
 
-from .aqa_features import (Bank, DiveEncoder, Scale, body_encoder, dive_frames, feature_bank, fit_scale, keep_features, look, picture_size,
-                                 read_bank, scaled, score_encoder)
+from .aqa_features import (Bank, DiveEncoder, Scale, feature_bank, fit_scale, look, picture_size, read_bank, scaled, see_by_scores)
 from .aqa_rows import AQARow, Facts, RowData, by_steps, lost_by_frame, over_steps, predict_pairs, step_rows, train_row, voted
 from .aqa_metrics import interval, rank_correlation, score_draws
 from .backbones import TrunkEncoder, load_trunk, pretrained_file
@@ -80,9 +79,8 @@ def _watched(data:ScoredSet, eye:str, work:Path, name:str, seed:int, workers:int
         trunk = _photographs()
         seen = encoded(data.source, trunk.encode, trunk.key(), work/"features", 96, ids, workers, progress)
         return feature_bank(seen, ids), trunk
-    frames = dive_frames(data.source, ids, workers, progress)
-    net = score_encoder(data, frames, body_encoder(work, progress, workers), work/"training"/f"scores-{name}", seed, progress)
-    return read_bank(work/f"seen-{name}", ids, keep_features(frames, ids, net, work/f"seen-{name}", workers, progress)), net
+    net, key = see_by_scores(data, work, work/"training"/f"scores-{name}", work/f"seen-{name}", seed, workers, progress)
+    return read_bank(work/f"seen-{name}", ids, key), net
 
 def _choosable(data:ScoredSet)->ScoredSet:
     "Some training rows held out, if there are enough to choose by, each with others to be compared with."
