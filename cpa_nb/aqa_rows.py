@@ -9,8 +9,9 @@ __all__ = ['paper_tsa', 'cpa_tsa', 'bare', 'step_rows', 'aqa_methods', 'rates', 
            'mean_scores', 'AQARow', 'loop_of', 'voted', 'judged', 'train_row', 'tuned_as', 'tune_rate', 'chosen_rate',
            'test_pairs', 'predicted_once', 'draws_of', 'measured', 'best_boundaries', 'steps_found', 'lost_by_frame',
            'over_steps', 'coarse_cuts', 'fine_cuts', 'Rendered', 'seen_folder', 'see_all', 'seen_bank', 'look_at_dives',
-           'look_ahead', 'dives', 'fair_dives', 'exercises', 'AQAData', 'departures', 'explained', 'usual_points',
-           'aqa_record', 'controls', 'run_row', 'read_aqa_record', 'look_ahead_for', 'run_aqa']
+           'look_ahead', 'dives', 'in_clips', 'clip_dives', 'fair_dives', 'exercises', 'AQAData', 'departures',
+           'explained', 'usual_points', 'aqa_record', 'controls', 'keep_exemplars', 'run_row', 'read_aqa_record',
+           'look_ahead_for', 'run_aqa']
 
 # %% ../nbs/61_aqa_rows.ipynb #261fad10
 import hashlib
@@ -37,7 +38,7 @@ from .data.diver import diver_preset, plan_dives, price, render_dives
 from .data.finediving import aqa_indices
 from .experiments import environment, lr_path, one_thread, run_jobs
 from .tables import search_lr
-from .training import TrainConfig, fit, on_device, usable_device, write_json
+from .training import TrainConfig, fit, on_device, usable_device, write_json, write_text
 
 # %% ../nbs/61_aqa_rows.ipynb #12378145
 class Fine(NamedTuple):
@@ -103,6 +104,7 @@ step_rows:dict[str,AQAConfig] = {
     "uniform_fsa": replace(cpa_tsa, steps="uniform", step_weight=0.), # Table 3: alignment alone
     "csm": replace(cpa_tsa, align_weight=0.), # mining alone
     "tsa": replace(cpa_tsa, steps="found", n_steps=3, **bare), # learns from true transitions
+    "tsa_reshaped": replace(cpa_tsa, steps="found", n_steps=3, **bare), # maps read as the released program does
     "tsa_uniform": replace(cpa_tsa, steps="uniform", n_steps=3, **bare), # TSA without step labels: thirds
     "tsa_true": replace(cpa_tsa, steps="true", n_steps=3, **bare), # an oracle: true transitions in the test
     "whole": replace(cpa_tsa, steps="uniform", n_steps=1, **bare), # no steps
@@ -116,7 +118,7 @@ step_rows:dict[str,AQAConfig] = {
     "cpa_tsa_apart": replace(cpa_tsa, step_weight=1., align_weight=1., apart=True), # its losses leave the features alone
 }
 
-def _encoder(f:Facts)->nn.Module: return ClipFeatures() if f.clips else FrameFeatures(f.n, f.k)
+def _encoder(f:Facts, reshaped:bool)->nn.Module: return ClipFeatures(reshaped=reshaped) if f.clips else FrameFeatures(f.n, f.k)
 
 def unit_of(
     scores:np.ndarray, # of training rows
@@ -126,9 +128,10 @@ def unit_of(
 
 def by_steps(
     cfg:AQAConfig, # choices
+    reshaped:bool=False, # of `ClipFeatures`, where there are clips
 )->Callable[[Facts],nn.Module]: # facts -> untrained
     "A row that compares step by step; scores in units of the power of ten next to their spread, so that the losses of CPA weigh the same for any scores."
-    return lambda f: StepAssessor(_encoder(f), cfg if cfg.score_scale else replace(cfg, score_scale=unit_of(f.scores)))
+    return lambda f: StepAssessor(_encoder(f, reshaped), cfg if cfg.score_scale else replace(cfg, score_scale=unit_of(f.scores)))
 
 def _musdl(f:Facts, decode:str)->nn.Module:
     "A row that needs judges."
@@ -139,7 +142,7 @@ def _top(f:Facts)->float:
     "The largest training score, or the spread where scores are not positive."
     return float(f.scores.max()) if f.scores.max() > 0 else float(np.ptp(f.scores))
 
-aqa_methods:dict[str,Callable[[Facts],nn.Module]] = {name: by_steps(cfg) for name,cfg in step_rows.items()}
+aqa_methods:dict[str,Callable[[Facts],nn.Module]] = {name: by_steps(cfg, name == "tsa_reshaped") for name,cfg in step_rows.items()}
 aqa_methods |= {
     "usdl": lambda f: USDL(f.n, _top(f)), "usdl_mean": lambda f: USDL(f.n, _top(f), decode="mean"),
     "musdl": lambda f: _musdl(f, "argmax"), "musdl_mean": lambda f: _musdl(f, "mean"),
@@ -337,7 +340,7 @@ def tuned_as(
     "Rows that differ in a choice alone share a rate."
     if method in step_rows and step_rows[method].steps == "mined": return "paper" if method.startswith("paper") else "cpa_tsa"
     same = dict(usdl="usdl_mean", musdl="musdl_mean", stages_plain="stages", stages_alone="stages", uniform_fsa="uniform", uniform_k6="uniform",
-                tsa="tsa_uniform", tsa_true="tsa_uniform")
+                tsa="tsa_uniform", tsa_true="tsa_uniform", tsa_reshaped="tsa_uniform")
     return same.get(method, method)
 
 def tune_rate(
@@ -569,6 +572,28 @@ def dives(
     return RowData(own, scaled(bank, fit_scale(bank, own.rows("train").id)), read_dive_marks(folder), coarse_cuts(folder), fine=fine_cuts(folder),
                    seen=f"encoder {row.seed} of rendered dives")
 
+def in_clips(
+    x_nt:np.ndarray, # (N,96,n,...) features of frames
+    width:int=1024, # of a clip, as I3D's
+)->np.ndarray: # (N,9,width,...) means over parts of the clips' sixteen frames, then zeros (ours)
+    "Frames as nine overlapping clips."
+    n = x_nt.shape[2]
+    clips = [np.concatenate([p.mean(1) for p in np.array_split(x_nt[:, s:s + 16], min(16, width//n), 1)], 1) for s in range(0, 90, 10)]
+    lacking = width - clips[0].shape[1]
+    return np.stack([np.pad(c, ((0, 0), (0, lacking), *[(0, 0)]*(c.ndim - 2))) for c in clips], 1)
+
+def clip_dives(
+    row:AQARow, # as for `dives`
+    work:Path, # as for `dives`
+    root:Path|None, # as for `dives`
+    progress:bool=True, # bars
+    workers:int=2, # processes
+)->RowData: # of the development draw
+    "The same features as I3D would give them, so that TSA's tower can be asked how it should read maps."
+    m = dives(row, work, root, progress, workers, development)
+    seen = [in_clips(a.astype(np.float32)) for a in m.bank[1:]]
+    return replace(m, bank=Bank(m.bank.ids, seen[0], seen[1].astype(np.float16)), seen=f"{m.seen}, in nine clips")
+
 def fair_dives(
     row:AQARow, # as for `dives`
     work:Path, # as for `dives`
@@ -610,6 +635,7 @@ aqa_data = dict(
     dives=AQAData(dives, "rendered dives, 1,200 to learn from, 400 tested", reported),
     development=AQAData(partial(dives, which=development), "rendered dives that choices were made on", development),
     fair=AQAData(fair_dives, "the same rendered dives, judges equally strict everywhere", reported, marked=False),
+    clips=AQAData(clip_dives, "rendered dives in nine clips, through TSA's tower", development),
     small=AQAData(partial(dives, which=small), "rendered dives, 160 to learn from, 60 tested: too few for claims", small),
     uiprmd=AQAData(exercises, "UI-PRMD, exercises of ten people, three of them tested", marked=False, here=lambda root: bool(root and (root/"uiprmd").exists()),
                    lacking="UI-PRMD is not part of the package; set CPA_DATA to the folder that holds uiprmd/"))
@@ -698,6 +724,19 @@ def _by_step(model:Any, m:RowData, once:pd.DataFrame, said:Predicted)->dict[str,
     chosen = best_boundaries(*predicted_once(model, m, draw_exemplars(m.data, "val", least=m.least)), m)
     return dict(steps=steps_found(once, said, m, chosen), explained=explained(once, parted, m.fine, usual))
 
+def keep_exemplars(
+    pairs:pd.DataFrame, # of `test_pairs`
+    row:AQARow, # whose
+    work:Path, # the list goes to exemplars/ there
+)->str: # 16 hexadecimal digits of it, the end of its name
+    "Write down who was compared with whom; the same list is written once."
+    text = pairs[["query", "exemplar", "draw"]].to_csv(index=False)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    path = Path(work)/"exemplars"/f"{row.data}-{digest}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists(): write_text(path, text)
+    return digest
+
 def run_row(
     row:AQARow, # what
     work:Path, # data, states of training
@@ -716,7 +755,7 @@ def run_row(
     once, said = predicted_once(model, m, pairs)
     record = dict(config=asdict(row), model=dict(config=_choices(model), parameters=sum(p.numel() for p in model.parameters())),
                   needs={k: getattr(model, f"needs_{k}") for k in ("exemplars", "step_labels", "judges")},
-                  data=dict(digest=m.digest, seen=m.seen, range=round(m.data.score_range, 4),
+                  data=dict(digest=m.digest, seen=m.seen, exemplars=keep_exemplars(pairs, row, work), range=round(m.data.score_range, 4),
                             **{f"{s}_rows": len(m.data.rows(s)) for s in ("train", "val", "test")}),
                   peak=dict(rho=round(float(history.test_rho.max()), 5), relative=round(float(history.test_relative.min()), 5)),
                   **measured(draws_of(pairs, once, said.score_p), m), **_by_step(model, m, once, said), controls=controls(model, m),

@@ -336,7 +336,7 @@ _assess_html = page_env.from_string("""
 <div class="verdict uncalibrated"><span class="sign" aria-hidden="true">&#931;</span><h2>Score {{ "%.1f"|format(a.score) }}</h2>
 <p>{% if a.error == a.error %}On recordings that this model had not seen it was off by {{ "%.1f"|format(a.error) }} points on average.
 {% endif %}{% if a.low == a.low %}The mean of what {{ a.exemplars|length }} exemplars say; with other exemplars it would lie between {{ "%.1f"|format(a.low)
-}} and {{ "%.1f"|format(a.high) }}, nineteen times of twenty.{% else %}One exemplar says so; there is no interval.{% endif %}
+}} and {{ "%.1f"|format(a.high) }}, nineteen times of twenty.{% else %}One exemplar says so; there is no interval.{% endif %}{{ " " }}
 {% if worst %}Most points were lost in step {{ worst.step }} ({{ worst.when }}): {{ "%+.1f"|format(worst.points) }}.{% endif
 %}</p></div>
 {% for w in a.warnings %}<p class="warn"><b>Note:</b> {{ w }}.</p>{% endfor %}
@@ -352,7 +352,8 @@ role="rowgroup">
 {% for s in r.sides %}<td class="own" role="cell"><b class="lead">{{ s.name }}: </b><span class="clock">{{ s.start }} &ndash; {{ s.end }}</span>
 {% if s.film %}<div class="film">{% for image, time in s.film %}<img src="{{ image }}" alt="{{ s.name }} at {{ time }}">{% endfor %}</div>{% endif %}</td>
 {% endfor %}<td class="match" role="cell"><b class="lead">Points: </b>{{ "%+.1f"|format(r.points) }}{% if r.spread == r.spread %} <span class="soft">&plusmn;
-{{ "%.1f"|format(r.spread) }}</span>{% endif %}<span class="meter" aria-hidden="true"><i style="width:{{ r.width }}%"></i></span></td></tr>
+{{ "%.1f"|format(r.spread) }}</span>{% endif %}
+{{ " lost" if r.points < 0 else " gained" }}<span class="meter" aria-hidden="true"><i style="width:{{ r.width }}%"></i></span></td></tr>
 {% endfor %}</tbody></table>
 <h3>What each exemplar says</h3>
 <table><thead><tr><th scope="col">Exemplar</th><th scope="col" class="num">its score</th><th scope="col" class="num">score of the recording</th></tr></thead>
@@ -403,6 +404,7 @@ def assess_text(
     lines = [f"score       {a.score:.1f}  {said}", "", f"step        recording           exemplar    points   ({a.query.unit}; exemplar shown: {a.shown.name})"]
     for r in a.steps.to_dict("records"):
         times = [" - ".join(f"{moment(r[f'{x}{end}'], w.unit):>7}" for end in ("start", "end")) for x,w in (("", a.query), ("exemplar_", a.shown))]
-        lines.append(f"{r['step']:>4}   {'   '.join(times)}   {r['points']:>+6.1f}  {'#'*round(20*abs(r['points'])/max(1e-9, a.steps.points.abs().max()))}")
+        bar = "-+"[r["points"] > 0]*round(20*abs(r["points"])/max(1e-9, a.steps.points.abs().max()))
+        lines.append(f"{r['step']:>4}   {'   '.join(times)}   {r['points']:>+6.1f}  {bar}")
     lines += ["", f"points: gained or lost against the exemplars; with {a.rest:+.1f} in no step, they add up to the score less the exemplars' mean"]
     return "\n".join(lines + [f"warning: {w}" for w in a.warnings])
