@@ -118,7 +118,7 @@ def learn_scores(
     workers:int=1, # processes that decode and look
     progress:bool=True, # bars
     method:str="cpa_tsa", # a name in `step_rows` that needs no step labels
-    lr:float=3e-4, # of AdamW; what held-out rendered dives chose (cpa table lr --task aqa)
+    lr:float=3e-4, # of AdamW; what rendered dives chose (cpa table lr --task aqa)
 )->Assessor: # saved
     "Learn to assess, from recordings and their scores; called again, it goes on where it was stopped."
     check_eye(eye, data.source)
