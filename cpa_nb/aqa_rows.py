@@ -339,8 +339,9 @@ def tuned_as(
 )->str: # the method whose learning rate it takes
     "Rows that differ in a choice alone share a rate."
     if method in step_rows and step_rows[method].steps == "mined": return "paper" if method.startswith("paper") else "cpa_tsa"
-    same = dict(usdl="usdl_mean", musdl="musdl_mean", stages_plain="stages", stages_alone="stages", uniform_fsa="uniform", uniform_k6="uniform", uniform_k10="uniform",
-                tsa="tsa_uniform", tsa_true="tsa_uniform", tsa_reshaped="tsa_uniform")
+    if method.startswith("uniform"): return "uniform"
+    same = dict(usdl="usdl_mean", musdl="musdl_mean", stages_plain="stages", stages_alone="stages", tsa="tsa_uniform", tsa_true="tsa_uniform",
+                tsa_reshaped="tsa_uniform")
     return same.get(method, method)
 
 def tune_rate(
