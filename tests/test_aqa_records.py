@@ -58,3 +58,18 @@ def test_every_row_has_a_rate_that_was_searched():
     "Nothing in a table runs at a rate that nobody chose."
     wanted = {tuned_as(r.method) for t in aqa_tables.values() for r in t if r.method in aqa_methods}
     assert wanted <= set(tuned) and {p.stem.removeprefix(f"{developed_on}-") for p in searches} == set(tuned)
+
+
+def test_what_the_dives_were_made_for():
+    "Exemplars tell how strict judges are; steps tell where a wobble is; mined ones lie better than any that stand still, and blame better than uniform ones."
+    by = read_aqa_records(root / "data" / "results", "dives")
+
+    def mean(method, *way):
+        return np.mean([r[way[0]][way[1]] for r in by[method].values()])
+
+    rho = {m: mean(m, "mean", "rho") for m in by}
+    assert rho["usdl_mean"] < rho["musdl_mean"] < rho["core"] < rho["whole"] < rho["tsa_uniform"] < rho["cpa_tsa"]
+    still = json.loads((root / "data" / "results" / "aqa-dives" / "trivial-s1.json").read_text())["cuts"]
+    for reading in ("middle_0.75", "mean3_0.75"):
+        assert mean("cpa_tsa", "steps", reading) > max(mean("uniform", "steps", reading), *(c[reading] for c in still.values()))
+    assert mean("cpa_tsa", "explained", "hit") > mean("uniform", "explained", "hit") > mean("cpa_tsa", "explained", "constant_hit")
