@@ -16,7 +16,7 @@ root = Path(__file__).parents[1]
 kept = subprocess.run(["git", "ls-files", "data/results"], capture_output=True, text=True, check=False, cwd=root).stdout.split()  # not what a user adds
 files = [root / p for p in kept if (root / p).exists()]
 folders = sorted({p.parent for p in files if p.parent.name.startswith("sv-")})
-rates = [p for p in files if p.parent.name == "lr" and not p.name.startswith("dives-")]  # those of assessment: test_aqa_records.py
+rates = [p for p in files if p.parent.name == "lr" and not p.name.startswith("development-")]  # those of assessment: test_aqa_records.py
 pytestmark = pytest.mark.skipif(not files, reason="no git checkout: which records are the project's own is not known")
 of_files = {"zero-shot", "lite0", "tuned"}  # their trunk is a file that is not everywhere
 on_gpu = {"tuned"}  # trained once, before records said what was trained
