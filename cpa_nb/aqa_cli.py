@@ -165,12 +165,17 @@ def _parts(rows:Any, data:str, results:Path, trivial:dict[int,Any])->dict[str,An
              ": overlap without a look": cuts_table(trivial) if first["cuts"] else ()}
     return {title: t for title,t in parts.items() if len(t)}
 
-def _rates(names:list[str]|None, work:Path, results:Path, device:str, workers:int, progress:bool, as_json:bool)->None:
+def _named(methods:str, known:Any)->list[str]:
+    "Methods that were named, if all are known."
+    names = methods.split(",")
+    if unknown := [n for n in names if n not in known]: raise ValueError(f"table: need --methods of {', '.join(known)}; got {unknown[0]!r}")
+    return names
+
+def _rates(methods:str, work:Path, results:Path, device:str, workers:int, progress:bool, as_json:bool)->None:
     "Learning rates, tried where they were not."
     from cpa_nb.aqa_rows import aqa_methods
     from cpa_nb.aqa_tables import rate_rows, tuned
-    if unknown := [n for n in names or () if n not in aqa_methods]: raise ValueError(f"table: need --methods of {', '.join(aqa_methods)}; got {unknown[0]!r}")
-    t = rate_rows(names or tuned, work, results, _data_root(), device, progress, workers)
+    t = rate_rows(_named(methods, aqa_methods) if methods else tuned, work, results, _data_root(), device, progress, workers)
     shown = t.to_string(index=False, na_rep="-", float_format="{:.3f}".format, formatters=dict(chosen="{:g}".format))
     _say(t.to_dict("records"), f"Learning rates, on rendered dives that no table reports: rank correlation\n{shown}", as_json)
 
@@ -184,12 +189,10 @@ def _chosen(methods:str, tables:dict[str,Any], data:str)->list[str]:
     "Names of methods to run: those that were named, or those of the tables."
     from cpa_nb.aqa_rows import aqa_methods
     if not methods: return [r.method for rows in tables.values() for r in rows if r.method in aqa_methods]
-    known, names = (*aqa_methods, *(("pecop",) if data == "dives" else ())), methods.split(",")
-    if unknown := [n for n in names if n not in known]: raise ValueError(f"table: need --methods of {', '.join(known)}; got {unknown[0]!r}")
-    return names
+    return _named(methods, (*aqa_methods, *(("pecop",) if data == "dives" else ())))
 
 def aqa_table_command(
-    which:str, # 2, 3, 4, choices, several with commas, or lr
+    which:str, # names in `aqa_tables`, several with commas, or lr
     data:str, # names, comma-separated; "": those that are here
     methods:str, # rows to run; "": those of the table
     seeds:str, # of training; "": 1, 2, 3
@@ -207,7 +210,7 @@ def aqa_table_command(
     _refuse(which, dict(select=select != "last"))
     if which == "lr":
         _refuse("lr", dict(data=data, seeds=seeds)) # rates are chosen on dives of their own, in three trainings
-        return _rates(methods.split(",") if methods else None, work, results, device, workers, progress, as_json)
+        return _rates(methods, work, results, device, workers, progress, as_json)
     if unknown := [w for w in tables if w not in aqa_tables]:
         raise ValueError(f"table: need one of {', '.join(aqa_tables)}, lr for --task aqa, or several with commas; got {unknown[0]!r}")
     asked = [(name, d, rows, _chosen(methods, rows, name)) for name,d in _wanted(data).items() for rows in [{w: _rows(w, d) for w in tables}]]

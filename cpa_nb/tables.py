@@ -284,11 +284,10 @@ def tune_lr(
 )->dict[str,Any]: # tried: mean AUC by learning rate; draws: each of them; chosen; settled: no other value is to be tried
     "Try learning rates until the best has worse neighbours or lies at an end of the grid, write each down; what was tried with this budget is not tried again."
     path, cfg = lr_path(results, bench.data, method), SVConfig(method, bench.data)
-    def systems()->list[System]: return [row_of(cfg, root)(data, 0) for data in draws]
-    weights, model = weights_of(cfg, draws[0], root), identity(systems()[0])
+    weights, model = weights_of(cfg, draws[0], root), identity(row_of(cfg, root)(draws[0], 0))
     def trial(lr:float)->list[float]:
         loop, folder = TrainConfig(steps=bench.steps, steps_per_epoch=max(1, bench.steps//2), lr=lr), Path(work)/"lr"/f"{bench.data}-{method}-{lr:g}"
-        return [_validated(s, data, loop, folder/str(n), device, progress, **weights) for n,(s, data) in enumerate(zip(systems(), draws, strict=True))]
+        return [_validated(row_of(cfg, root)(data, 0), data, loop, folder/str(n), device, progress, **weights) for n,data in enumerate(draws)]
     facts = dict(data=bench.data, method=method, pairs=[len(d.pairs["val"]) for d in draws], lists=[d.list_digest() for d in draws], model=model)
     return search_lr(path, bench.steps, trial, facts | weights)
 
