@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import kendalltau, pearsonr, spearmanr
+from scipy.stats import kendalltau, pearsonr, rankdata
 
 # %% ../nbs/53_aqa_metrics.ipynb #f4466f9e
 def _checked(predicted:Any, true:Any, who:str)->tuple[np.ndarray,np.ndarray]:
@@ -30,7 +30,7 @@ def rank_correlation(
 )->float: # Spearman's rho; NaN where either is constant (standard)
     "Is the order right?"
     p, y = _checked(predicted, true, "rank_correlation")
-    return float(spearmanr(p, y).statistic) if np.ptp(p) > 0 and np.ptp(y) > 0 else float("nan")
+    return float(np.corrcoef(rankdata(p), rankdata(y))[0, 1]) if np.ptp(p) > 0 and np.ptp(y) > 0 else float("nan")
 
 def relative_l2(
     predicted:Any, # (N,)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['paper_tsa', 'cpa_tsa', 'bare', 'step_rows', 'aqa_methods', 'rates', 'developed_on', 'exemplar_seeds', 'reported',
-           'development', 'small', 'aqa_data', 'Fine', 'RowData', 'Facts', 'facts_of', 'unit_of', 'by_steps',
-           'needs_marks', 'build', 'videos_of', 'scores_of', 'as_pairs', 'pair_maker', 'Predicted', 'predict_pairs',
+           'development', 'small', 'aqa_data', 'Fine', 'RowData', 'Facts', 'facts_of', 'unit_of', 'by_steps', 'build',
+           'needs_marks', 'videos_of', 'scores_of', 'as_pairs', 'pair_maker', 'Predicted', 'predict_pairs',
            'mean_scores', 'AQARow', 'loop_of', 'voted', 'judged', 'train_row', 'tuned_as', 'tune_rate', 'chosen_rate',
            'test_pairs', 'predicted_once', 'draws_of', 'measured', 'best_boundaries', 'steps_found', 'lost_by_frame',
            'over_steps', 'coarse_cuts', 'fine_cuts', 'Rendered', 'seen_folder', 'see_all', 'seen_bank', 'look_at_dives',
@@ -36,7 +36,7 @@ from .cpa_tsa import AQAConfig, ClipFeatures, FrameFeatures, ScoredPairs, Seen, 
 from .data.aqa import ScoredSet, draw_exemplars, hold_out, read_dive_marks, read_dive_truth, read_dives, read_uiprmd, training_pairs, training_partners
 from .data.diver import diver_preset, plan_dives, price, render_dives
 from .data.finediving import aqa_indices
-from .experiments import environment, lr_path, one_thread, run_jobs
+from .experiments import environment, lr_path, one_thread, run_jobs, settled_lr
 from .tables import search_lr
 from .training import TrainConfig, fit, on_device, usable_device, write_json, write_text
 
@@ -55,7 +55,7 @@ class RowData:
     marks:pd.DataFrame|None = None # id, difficulty, judge1...: for a method that needs them
     cuts:dict[str,tuple[int,int]] = field(default_factory=dict) # id -> true transitions among 96 frames; empty: not known
     least:float = -np.inf # lowest score of an exemplar
-    fine:dict[str,Fine] = field(default_factory=dict) # id -> true steps, for the evaluation of explanations only; empty: not known
+    fine:dict[str,Fine] = field(default_factory=dict) # id -> true steps, for the evaluation of explanations and for an oracle; empty: not known
     seen:str = "" # what the features are
 
     @cached_property
@@ -104,9 +104,10 @@ step_rows:dict[str,AQAConfig] = {
     "uniform_fsa": replace(cpa_tsa, steps="uniform", step_weight=0.), # Table 3: alignment alone
     "csm": replace(cpa_tsa, align_weight=0.), # mining alone
     "tsa": replace(cpa_tsa, steps="found", n_steps=3, **bare), # learns from true transitions
-    "tsa_reshaped": replace(cpa_tsa, steps="found", n_steps=3, **bare), # maps read as the released program does
+    "tsa_reshaped": replace(cpa_tsa, steps="found", n_steps=3, reshaped=True, **bare), # maps read as the released program does
     "tsa_uniform": replace(cpa_tsa, steps="uniform", n_steps=3, **bare), # TSA without step labels: thirds
     "tsa_true": replace(cpa_tsa, steps="true", n_steps=3, **bare), # an oracle: true transitions in the test
+    "true_k6": replace(cpa_tsa, steps="true", n_steps=6, **bare), # another: all six true steps
     "whole": replace(cpa_tsa, steps="uniform", n_steps=1, **bare), # no steps
     "permuted": replace(cpa_tsa, shift=1), # control: step k asks step k + 1
     **{f"cpa_tsa_k{K}": replace(cpa_tsa, n_steps=K) for K in (3, 4, 5, 6, 8, 10, 12)}, # Table 4, and more
@@ -128,10 +129,9 @@ def unit_of(
 
 def by_steps(
     cfg:AQAConfig, # choices
-    reshaped:bool=False, # of `ClipFeatures`, where there are clips
 )->Callable[[Facts],nn.Module]: # facts -> untrained
     "A row that compares step by step; scores in units of the power of ten next to their spread, so that the losses of CPA weigh the same for any scores."
-    return lambda f: StepAssessor(_encoder(f, reshaped), cfg if cfg.score_scale else replace(cfg, score_scale=unit_of(f.scores)))
+    return lambda f: StepAssessor(_encoder(f, cfg.reshaped), cfg if cfg.score_scale else replace(cfg, score_scale=unit_of(f.scores)))
 
 def _musdl(f:Facts, decode:str)->nn.Module:
     "A row that needs judges."
@@ -142,7 +142,7 @@ def _top(f:Facts)->float:
     "The largest training score, or the spread where scores are not positive."
     return float(f.scores.max()) if f.scores.max() > 0 else float(np.ptp(f.scores))
 
-aqa_methods:dict[str,Callable[[Facts],nn.Module]] = {name: by_steps(cfg, name == "tsa_reshaped") for name,cfg in step_rows.items()}
+aqa_methods:dict[str,Callable[[Facts],nn.Module]] = {name: by_steps(cfg) for name,cfg in step_rows.items()}
 aqa_methods |= {
     "usdl": lambda f: USDL(f.n, _top(f)), "usdl_mean": lambda f: USDL(f.n, _top(f), decode="mean"),
     "musdl": lambda f: _musdl(f, "argmax"), "musdl_mean": lambda f: _musdl(f, "mean"),
@@ -151,12 +151,6 @@ aqa_methods |= {
     "stages_plain": lambda f: Stages(f.n, None, score_scale=unit_of(f.scores)),
     "stages_alone": lambda f: Stages(f.n, None, across=False, score_scale=unit_of(f.scores)),
 }
-
-def needs_marks(
-    method:str, # a name in `aqa_methods`
-)->bool: # marks of judges, or true transitions
-    "Whether a row needs more than scores."
-    return method.startswith("musdl") or method in step_rows and step_rows[method].steps in ("found", "true")
 
 def build(
     method:str, # a name in `aqa_methods`
@@ -168,6 +162,13 @@ def build(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return aqa_methods[method](f)
+
+def needs_marks(
+    method:str, # a name in `aqa_methods`
+)->bool: # marks of judges, or true transitions
+    "Whether a row needs more than scores, as its model declares."
+    model = build(method, Facts(4, 2, False, np.arange(4.), np.arange(4.), 1), 0)
+    return bool(model.needs_judges or model.needs_step_labels)
 
 # %% ../nbs/61_aqa_rows.ipynb #3aea706e
 def videos_of(
@@ -188,13 +189,17 @@ def scores_of(
     "Their scores."
     return torch.tensor([m.score[i] for i in ids], dtype=torch.float32)
 
+def _cuts_of(model:StepAssessor, m:RowData, ids:Iterable[str])->Tensor:
+    "True transitions for a model that needs them: two, or those between all true steps."
+    return torch.tensor(np.array([m.cuts[i] if model.cfg.n_steps == 3 else m.fine[i].bounds[1:-1] for i in ids], dtype=np.int64))
+
 def as_pairs(
     m:RowData, # data
     pairs:pd.DataFrame, # query, exemplar: ids
     model:Any, # declares what it needs
 )->ScoredPairs: # a batch
     "Features and scores of pairs."
-    def cuts(ids:pd.Series)->Tensor|None: return torch.tensor([m.cuts[i] for i in ids]) if model.needs_step_labels and m.cuts else None
+    def cuts(ids:pd.Series)->Tensor|None: return _cuts_of(model, m, ids) if model.needs_step_labels and m.cuts else None
     q, e = pairs["query"], pairs.exemplar
     places = isinstance(model, StepAssessor)
     both = ScoredPairs(videos_of(m, q, places), videos_of(m, e, places), scores_of(m, q), scores_of(m, e), cuts(q), cuts(e))
@@ -222,8 +227,6 @@ class Predicted(NamedTuple):
     bounds_ps:np.ndarray|None = None # (P,S+1) frames at which steps of the query begin
     other_ps:np.ndarray|None = None # (P,S+1) of the exemplar
 
-def _cuts_of(m:RowData, ids:Iterable[str], device:Any)->Tensor: return torch.tensor([m.cuts[i] for i in ids], device=device)
-
 def _encoded(model:StepAssessor, m:RowData, ids:Iterable[str], batch:int)->Callable[[Iterable[str]],Seen]:
     "Every recording is encoded once, whatever the number of pairs it is in; what it gives hands them out by name."
     ids, device = list(dict.fromkeys(ids)), next(model.parameters()).device
@@ -239,7 +242,7 @@ def _by_steps(model:StepAssessor, m:RowData, pairs:pd.DataFrame, batch:int)->lis
     for k in range(0, len(pairs), batch):
         names = [pairs[c].iloc[k:k + batch] for c in ("query", "exemplar")]
         one, two = (see(x) for x in names)
-        true = (_cuts_of(m, names[0], device), _cuts_of(m, names[1], device)) if model.needs_step_labels else None
+        true = (_cuts_of(model, m, names[0]).to(device), _cuts_of(model, m, names[1]).to(device)) if model.needs_step_labels else None
         delta, b1, b2 = model.towards(one, two, true)
         parts.append([delta.mean(1) + scores_of(m, names[1]).to(device), delta, b1, b2])
     return [torch.cat(x) for x in zip(*parts, strict=True)]
@@ -280,8 +283,8 @@ class AQARow:
 def loop_of(
     row:AQARow, # its budget
 )->TrainConfig: # eight pairs a step (TSA)
-    "How a row is trained; validation looks four times."
-    return TrainConfig(steps=row.steps, steps_per_epoch=max(1, row.steps//4), lr=row.lr, seed=row.seed)
+    "How a row is trained; validation looks half way and at the end."
+    return TrainConfig(steps=row.steps, steps_per_epoch=max(1, row.steps//2), lr=row.lr, seed=row.seed)
 
 def voted(
     model:Any, # trained
@@ -341,7 +344,7 @@ def tuned_as(
     if method in step_rows and step_rows[method].steps == "mined": return "paper" if method.startswith("paper") else "cpa_tsa"
     if method.startswith("uniform"): return "uniform"
     same = dict(usdl="usdl_mean", musdl="musdl_mean", stages_plain="stages", stages_alone="stages", tsa="tsa_uniform", tsa_true="tsa_uniform",
-                tsa_reshaped="tsa_uniform")
+                tsa_reshaped="tsa_uniform", true_k6="uniform")
     return same.get(method, method)
 
 def tune_rate(
@@ -368,8 +371,8 @@ def chosen_rate(
     method:str, # a name in `aqa_methods`
 )->float: # of AdamW; where nothing was tried, the usual one
     "What dives that no table reports have chosen."
-    path = lr_path(results, developed_on, tuned_as(method))
-    return float(json.loads(path.read_text())["chosen"]) if path.exists() else AQARow.lr
+    own = tuned_as(method)
+    return settled_lr(lr_path(results, developed_on, own), AQARow.lr, f"cpa table lr --task aqa --methods {own}")
 
 # %% ../nbs/61_aqa_rows.ipynb #831d8c96
 exemplar_seeds = (0, 1, 2, 3, 4) # draws of exemplars
@@ -484,7 +487,7 @@ def coarse_cuts(
 def fine_cuts(
     folder:Path, # of `render_dives`
 )->dict[str,Fine]: # by id
-    "For the evaluation of explanations only."
+    "For the evaluation of explanations, and for an oracle."
     prices, marks = dict(price), read_dive_marks(folder).set_index("id").difficulty
     out = {}
     for i,t in read_dive_truth(folder).items():
@@ -651,9 +654,11 @@ def departures(
     batch:int=64, # pairs at a time; does not change the result
 )->np.ndarray: # (P,S) by how much each step is better than the exemplar's
     "What is said of a step, less what is said of the exemplar's own step in its place: only sums are learnt, and steps have zeros of their own."
-    see, bounds = _encoded(model, m, pairs.exemplar, batch), torch.as_tensor(said.other_ps, device=next(model.parameters()).device)
-    own = [model.itself(see(pairs.exemplar.iloc[k:k + batch]), bounds[k:k + batch]).cpu().numpy() for k in range(0, len(pairs), batch)]
-    return said.delta_ps - np.concatenate(own)
+    cut = pd.DataFrame(said.other_ps).assign(exemplar=pairs.exemplar.to_numpy())
+    which, once = cut.groupby(list(cut), sort=False).ngroup().to_numpy(), cut.drop_duplicates() # the same recording in the same steps is asked once
+    see, bounds = _encoded(model, m, once.exemplar, batch), torch.as_tensor(once.drop(columns="exemplar").to_numpy(), device=next(model.parameters()).device)
+    own = [model.itself(see(once.exemplar.iloc[k:k + batch]), bounds[k:k + batch]).cpu().numpy() for k in range(0, len(once), batch)]
+    return said.delta_ps - np.concatenate(own)[which]
 
 def _told(once:pd.DataFrame, lost:np.ndarray, fine:dict[str,Fine], usual:dict[str,float])->pd.DataFrame:
     "A line for each true step of each query: what is told, what was lost, by how much that is more than what its exemplars lost, what is usual."

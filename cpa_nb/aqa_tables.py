@@ -118,7 +118,7 @@ def run_trivial(
     return record
 
 # %% ../nbs/63_aqa_tables.ipynb #5417590a
-tuned = ("cpa_tsa", "paper", "uniform", "tsa_uniform", "whole", "core", "stages", "musdl_mean", "usdl_mean") # all others take the rate of one of these
+tuned = tuple(dict.fromkeys(tuned_as(r.method) for r in table2 + table3 + table4 if r.method != "pecop")) # all others take the rate of one of these
 tuned_seeds = (1, 2, 3) # of the trainings that decide
 
 def rate_rows(

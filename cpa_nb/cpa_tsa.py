@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from .differentiable import MinedTorch, alignment_distance_torch
 from .model import CPAConfig, CPADistance, align_loss, paper, step_loss
 from .step_mining import uniform_bounds
-from .tsa import ClipTower, CrossDecoder, DeltaHead, TransitionHead, cut_segments, three_steps, transition_loss, transitions
+from .tsa import ClipTower, CrossDecoder, DeltaHead, TransitionHead, cut_segments, steps_between, transition_loss, transitions
 
 # %% ../nbs/56_cpa_tsa.ipynb #f557ecc2
 class Videos(NamedTuple):
@@ -69,7 +69,7 @@ class ClipFeatures(nn.Module):
 class AQAConfig:
     "Every choice of a system that compares step by step."
     steps:str = "mined" # "mined" from the pair; "uniform" in time; "found" by TSA's head, which learns from true transitions; "true": given (an oracle)
-    n_steps:int = 6 # K (paper Table 4: 6 is best); 3 where steps are found or true
+    n_steps:int = 6 # K (paper Table 4: 6 is best); 3 where steps are found; where they are true, as many as are known
     tokens:int = 32 # T of mining and alignment, a divisor of the frames (ours; the paper does not say)
     step_weight:float = 1. # of Eq. 11; 0: off
     align_weight:float = 1. # of Eq. 12; 0: off
@@ -78,6 +78,7 @@ class AQAConfig:
     shift:int = 0 # step k asks step k + shift of the other video: a control; 0: as meant
     warmup:float = .025 # share of training with uniform steps before they are mined (ours; the paper: none)
     apart:bool = False # mining sees features through a layer of its own, and its losses teach that layer alone (ours)
+    reshaped:bool = False # clips: TSA's tower reads the maps as the released program does, in another shape
     told:float = .25 # share of training in which found steps are the true ones (TSA)
     cpa:CPAConfig = replace(paper, n_frames=32, n_steps=6, dim=64, step_feature="random") # similarity, block score, start; its K and T are those above
 
@@ -85,7 +86,7 @@ class AQAConfig:
         allowed = ("mined", "uniform", "found", "true")
         rules = [(self.steps in allowed, f"steps must be one of {', '.join(allowed)}; got {self.steps!r}; mind the spelling"),
                  (1 <= self.n_steps <= self.tokens, f"need 1 <= n_steps <= tokens; got {self.n_steps} and {self.tokens}; lower n_steps"),
-                 (self.steps in allowed[:2] or self.n_steps == 3, f"need n_steps 3 where steps are {self.steps}; got {self.n_steps}"),
+                 (self.steps != "found" or self.n_steps == 3, f"need n_steps 3 where steps are found; got {self.n_steps}"),
                  (min(self.step_weight, self.align_weight, self.score_scale) >= 0, f"need weights and score_scale >= 0; got {self}"),
                  (self.size >= 1, f"need size >= 1; got {self.size}; 5 is TSA's"),
                  (0 <= min(self.warmup, self.told) and max(self.warmup, self.told) <= 1,
@@ -106,8 +107,8 @@ class ScoredPairs(NamedTuple):
     two:Videos # exemplars
     y1:Tensor # (B,) scores of the queries; in a test nobody reads them
     y2:Tensor # (B,) scores of the exemplars
-    cuts1:Tensor|None = None # (B,2) true transitions, frames; None: not known, as CPA has it
-    cuts2:Tensor|None = None # (B,2) of the exemplars
+    cuts1:Tensor|None = None # (B,S-1) true transitions, frames; None: not known, as CPA has it
+    cuts2:Tensor|None = None # (B,S-1) of the exemplars
     judges1:Tensor|None = None # (B,J) marks of the queries' judges, for a method that needs them
     judges2:Tensor|None = None # (B,J) of the exemplars' judges, which it learns from too
     difficulty1:Tensor|None = None # (B,) factor of the queries' scores, for that method
@@ -159,7 +160,7 @@ class StepAssessor(nn.Module):
         return seen.unflatten(1, (self.cfg.tokens, -1)).mean(2)
 
     def cuts(self,
-        true:tuple[Tensor,Tensor]|None, # (B,2) transitions of both, where they are known
+        true:tuple[Tensor,Tensor]|None, # (B,S-1) transitions of both, where they are known
         s1:Seen, # queries
         s2:Seen, # exemplars
     )->tuple[Tensor,Tensor,Tensor]: # bounds of both, loss of the head
@@ -168,11 +169,11 @@ class StepAssessor(nn.Module):
         if self.cfg.steps in ("mined", "uniform"): return *(torch.as_tensor(uniform_bounds(T, self.cfg.n_steps), device=s1.u_btd.device).expand(B, -1),)*2, zero
         if true is None and (self.head is None or self.training):
             raise ValueError("StepAssessor: need true transitions for these steps; got none; mine them instead")
-        if self.head is None and true: return three_steps(true[0], T), three_steps(true[1], T), zero
+        if self.head is None and true: return steps_between(true[0], T), steps_between(true[1], T), zero
         logits = [cast(nn.Module, self.head)(s.u_btd) for s in (s1, s2)]
         loss = (transition_loss(logits[0], true[0]) + transition_loss(logits[1], true[1]))/2 if true else zero
         at = true if true and self.training and self.progress < self.cfg.told else (transitions(logits[0]), transitions(logits[1]))
-        return three_steps(at[0], T), three_steps(at[1], T), loss
+        return steps_between(at[0], T), steps_between(at[1], T), loss
 
     def ask(self,
         u_btd:Tensor, # who asks (B,T,dim)
@@ -232,7 +233,7 @@ class StepAssessor(nn.Module):
     def towards(self,
         s1:Seen, # queries
         s2:Seen, # exemplars
-        true:tuple[Tensor,Tensor]|None=None, # (B,2) transitions of both, where steps are given
+        true:tuple[Tensor,Tensor]|None=None, # (B,S-1) transitions of both, where steps are given
     )->tuple[Tensor,Tensor,Tensor]: # (B,S) by how much the query is better, (B,S+1) bounds of both, frames
         "What a prediction is made of: one direction and no loss."
         b1, b2, _ = self.cuts(true, s1, s2)

@@ -10,9 +10,9 @@ __all__ = ['trunk_world', 'seen_worlds', 'published', 'other_data', 'without_roo
            'read_record', 'reads_frames', 'mined_steps', 'mining_gain', 'identity', 'PrintedDistance', 'HeadDistance',
            'own_distances', 'all_distances', 'frame_index', 'settle_index', 'on_test', 'train_row', 'measure_row',
            'shuffled_row', 'sv', 'read_records', 'own_tasks', 'world_draws', 'mean_draws', 'by_method', 'sv_table',
-           'kind_table', 'ladder_table', 'SVTable', 'gain_rows', 'mining_rows', 'lr_path', 'chosen_lr', 'unsearched',
-           'without_weights', 'table_rows', 'missing_rows', 'environment_of_workers', 'run_jobs', 'worlds_ahead',
-           'run_rows', 'validation_rows']
+           'kind_table', 'ladder_table', 'SVTable', 'gain_rows', 'mining_rows', 'lr_path', 'settled_lr', 'chosen_lr',
+           'unsearched', 'without_weights', 'table_rows', 'missing_rows', 'environment_of_workers', 'run_jobs',
+           'worlds_ahead', 'run_rows', 'validation_rows']
 
 # %% ../nbs/40_experiments.ipynb #4ba5c484
 import hashlib
@@ -655,19 +655,26 @@ def lr_path(
     "Where the learning rates that were tried for a method on these data lie (chapter 41)."
     return Path(results)/"lr"/f"{data}-{method}.json"
 
+def settled_lr(
+    path:Path, # of `lr_path`
+    usual:float, # where nothing was tried
+    command:str, # that finishes a search
+)->float: # of AdamW
+    "What a search has chosen; one that was stopped half way is an error."
+    if not path.exists(): return usual
+    found = json.loads(path.read_text())
+    if not found.get("settled", True):
+        raise ValueError(f"settled_lr: the search in {path} was stopped after {len(found['tried'])} values; finish it with {command}, or move it away")
+    return float(found["chosen"])
+
 def chosen_lr(
     results:Path, # data/results
     data:str, # as in `SVConfig`
     method:str, # a name in `methods`
 )->float: # of AdamW
     "The learning rate that validation chose for a method on these data (chapter 41); where nothing was tried, the usual one."
-    path = lr_path(results, data, family(method))
-    if not path.exists(): return SVConfig.lr
-    found = json.loads(path.read_text())
-    if not found.get("settled", True):
-        raise ValueError(f"chosen_lr: the search in {path} was stopped after {len(found['tried'])} values; finish it with "
-                         f"cpa table lr --methods {family(method)} --data and the name of these data there, or move it away")
-    return float(found["chosen"])
+    how = f"cpa table lr --methods {family(method)} --data and the name of these data there"
+    return settled_lr(lr_path(results, data, family(method)), SVConfig.lr, how)
 
 def unsearched(
     table:SVTable, # what is wanted

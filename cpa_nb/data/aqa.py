@@ -72,10 +72,10 @@ def draw_exemplars(
     "What each recording is compared with."
     if voters < 1: raise ValueError(f"draw_exemplars: need voters >= 1; got {voters}; 10 are usual")
     train, pairs, lacking = data.rows("train"), [], []
-    groups = dict(tuple(train[train.score >= least].groupby("group")))
+    groups = {g: (t.id.to_numpy(object), t.subject.to_numpy(object)) for g,t in train[train.score >= least].groupby("group")}
     for q in data.rows(split).itertuples():
-        some = groups.get(q.group)
-        fit = [] if some is None else some.id[(some.id != q.id) & ((some.subject != q.subject) | (q.subject == ""))]
+        ids, subjects = groups.get(q.group, (np.array([]), np.array([])))
+        fit = ids[(ids != q.id) & ((subjects != q.subject) | (q.subject == ""))]
         lacking += [q.id]*(not len(fit))
         pairs += [(q.id, e) for e in _shuffled(fit, f"{seed}|{q.id}")[:voters]]
     if lacking:
