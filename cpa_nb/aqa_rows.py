@@ -110,8 +110,8 @@ step_rows:dict[str,AQAConfig] = {
     "true_k6": replace(cpa_tsa, steps="true", n_steps=6, **bare), # another: all six true steps
     "whole": replace(cpa_tsa, steps="uniform", n_steps=1, **bare), # no steps
     "permuted": replace(cpa_tsa, shift=1), # control: step k asks step k + 1
-    **{f"cpa_tsa_k{K}": replace(cpa_tsa, n_steps=K) for K in (3, 4, 5, 6, 8, 10, 12)}, # Table 4, and more
-    **{f"uniform_k{K}": replace(cpa_tsa, steps="uniform", n_steps=K, **bare) for K in (6, 10)}, # as many as the paper has, and more
+    **{f"cpa_tsa_k{K}": replace(cpa_tsa, n_steps=K) for K in (3, 4, 5, 6, 8, 10, 12, 16)}, # Table 4, and more
+    **{f"uniform_k{K}": replace(cpa_tsa, steps="uniform", n_steps=K, **bare) for K in (6, 10, 12)}, # as many as the paper has, and more
     **{f"cpa_tsa_t{T}": replace(cpa_tsa, tokens=T) for T in (16, 24, 48)}, # tokens of mining and alignment
     **{f"paper_s{s}": replace(paper_tsa, score_scale=float(s)) for s in (10, 100)}, # scores divided by so much
     "paper_mean": replace(paper_tsa, cpa=replace(paper_tsa.cpa, step_feature="mean")),
