@@ -32,6 +32,7 @@ from .data.aqa import ScoredSet, hold_out
 from .data.diver import Dive, DiverConfig, move, plan_dives, render_dives
 from .data.finediving import aqa_indices
 from .data.sv import ArraySource, VideoSource, cached
+from .data.video import Middle
 from .experiments import one_thread, run_jobs
 from .model import Batch
 from .pretraining import encoder_state
@@ -122,7 +123,7 @@ def pooled(
     return torch.cat([maps_bcthw.mean((3, 4)), maps_bcthw.amax((3, 4))], 1).transpose(1, 2)
 
 # %% ../nbs/59_aqa_features.ipynb #0336fc48
-picture_size = (56, 100) # height and width of the frames that are kept
+picture_size = Middle(56, 100) # of the frames that are kept; pictures of another shape lose their borders
 
 def dive_frames(
     source:Any, # videos

@@ -6,12 +6,12 @@
 __all__ = ['paper_tsa', 'cpa_tsa', 'bare', 'step_rows', 'aqa_methods', 'rates', 'developed_on', 'exemplar_seeds', 'reported',
            'development', 'small', 'aqa_data', 'Fine', 'halves', 'RowData', 'Facts', 'facts_of', 'unit_of', 'by_steps',
            'build', 'needs_marks', 'videos_of', 'scores_of', 'as_pairs', 'pair_maker', 'Predicted', 'predict_pairs',
-           'mean_scores', 'AQARow', 'loop_of', 'voted', 'judged', 'train_row', 'tuned_as', 'tune_rate', 'chosen_rate',
-           'test_pairs', 'predicted_once', 'draws_of', 'measured', 'best_boundaries', 'steps_found', 'lost_by_frame',
-           'over_steps', 'coarse_cuts', 'fine_cuts', 'Rendered', 'seen_folder', 'see_all', 'seen_bank', 'look_at_dives',
-           'look_ahead', 'dives', 'in_clips', 'clip_dives', 'fair_dives', 'exercises', 'AQAData', 'departures',
-           'explained', 'usual_points', 'aqa_record', 'controls', 'keep_exemplars', 'run_row', 'read_aqa_record',
-           'look_ahead_for', 'run_aqa']
+           'mean_scores', 'AQARow', 'loop_of', 'voted', 'glanced', 'judged', 'train_row', 'tuned_as', 'tune_rate',
+           'chosen_rate', 'test_pairs', 'predicted_once', 'draws_of', 'measured', 'best_boundaries', 'steps_found',
+           'lost_by_frame', 'over_steps', 'coarse_cuts', 'fine_cuts', 'Rendered', 'seen_folder', 'see_all', 'seen_bank',
+           'look_at_dives', 'look_ahead', 'dives', 'in_clips', 'clip_dives', 'fair_dives', 'exercises', 'AQAData',
+           'departures', 'explained', 'usual_points', 'aqa_record', 'controls', 'keep_exemplars', 'run_row',
+           'read_aqa_record', 'look_ahead_for', 'run_aqa']
 
 # %% ../nbs/61_aqa_rows.ipynb #261fad10
 import hashlib
@@ -174,7 +174,7 @@ def needs_marks(
     method:str, # a name in `aqa_methods`
 )->bool: # marks of judges, or true transitions
     "Whether a row needs more than scores, as its model declares."
-    model = build(method, Facts(4, 2, False, np.arange(4.), np.arange(4.), 1), 0)
+    model = build(method, Facts(4, 2, False, np.arange(4.), np.arange(4.), 7), 0)
     return bool(model.needs_judges or model.needs_step_labels)
 
 # %% ../nbs/61_aqa_rows.ipynb #3aea706e
@@ -244,7 +244,8 @@ def _encoded(model:StepAssessor, m:RowData, ids:Iterable[str], batch:int)->Calla
         return Seen(u[at], v[at])
     return some
 
-def _by_steps(model:StepAssessor, m:RowData, pairs:pd.DataFrame, batch:int)->list[Tensor]:
+def _compared(model:StepAssessor, m:RowData, pairs:pd.DataFrame, batch:int)->list[Tensor]:
+    "Scores, differences step by step, and bounds of both, of pairs."
     parts, see, device = [], _encoded(model, m, [*pairs["query"], *pairs.exemplar], batch), next(model.parameters()).device
     for k in range(0, len(pairs), batch):
         names = [pairs[c].iloc[k:k + batch] for c in ("query", "exemplar")]
@@ -262,7 +263,7 @@ def predict_pairs(
     batch:int=64, # pairs at a time; does not change the result
 )->Predicted: # in the order of the pairs
     "Scores, and what they are made of; a score that is not finite is an error."
-    if isinstance(model, StepAssessor): parts = _by_steps(model, m, pairs, batch)
+    if isinstance(model, StepAssessor): parts = _compared(model, m, pairs, batch)
     else:
         device = str(next(model.parameters()).device)
         parts = [torch.cat([model.predict(on_device(as_pairs(m, pairs[k:k + batch], model), device)) for k in range(0, len(pairs), batch)])]
@@ -307,17 +308,22 @@ def voted(
 
 def _no_less(x:float)->float: return x if np.isfinite(x) else -1.
 
+def glanced(
+    p_n:np.ndarray, # predicted scores of the test
+    y_n:np.ndarray, # true scores
+    m:RowData, # data
+)->dict[str,float]: # test_rho, test_relative
+    "What the test says, for the history; a constant prediction counts as -1."
+    return dict(test_rho=_no_less(rank_correlation(p_n, y_n)), test_relative=relative_l2(p_n, y_n, m.data.score_range))
+
 def judged(
     m:RowData, # data
-    glance:bool, # look at the test as well
+    glance:Callable[[],bool], # whether to look at the test as well
 )->Callable[[Any],dict[str,float]]: # model -> valid, and what a glance shows
     "What is written down after an epoch; a constant prediction counts as -1."
     def at(model:Any)->dict[str,float]:
         said = dict(valid=_no_less(rank_correlation(*voted(model, m, "val"))))
-        if glance:
-            p, y = voted(model, m, "test")
-            said |= dict(test_rho=_no_less(rank_correlation(p, y)), test_relative=relative_l2(p, y, m.data.score_range))
-        return said
+        return said | (glanced(*voted(model, m, "test"), m) if glance() else {})
     return at
 
 def train_row(
@@ -326,12 +332,17 @@ def train_row(
     folder:Path, # state of training
     device:str="cpu", # or "cuda"
     progress:bool=True, # a bar
-    glance:bool=True, # note what the test would have said
+    glance:bool=True, # note what the test would have said half way; at the end it is measured anyway
 )->tuple[nn.Module,pd.DataFrame]: # of the last epoch, in evaluation mode; history
     "Train a row, or go on where it was stopped."
     model, loop = build(row.method, facts_of(m), row.seed), loop_of(row)
     about = dict(method=row.method, config=_choices(model), data=m.digest)
-    history = fit(model, pair_maker(m, model, loop), loop, folder, judged(m, glance), device, progress, about)
+    pairs, at = pair_maker(m, model, loop), 0
+    def noted(step:int)->ScoredPairs:
+        nonlocal at
+        at = step
+        return pairs(step)
+    history = fit(model, noted, loop, folder, judged(m, lambda: glance and at + 1 < loop.steps), device, progress, about)
     if isinstance(model, StepAssessor): model.progress = 1.
     return model.eval(), history
 
@@ -365,8 +376,8 @@ def tune_rate(
     "What the test rows of these dives say of a rate after the last epoch, mean over seeds."
     def trained(seed:int, lr:float)->float:
         one = replace(row, seed=seed, lr=lr)
-        _, history = train_row(one, seen[seed], Path(work)/"lr"/f"aqa-{row.data}-{row.method}-{lr:g}-s{seed}", device, progress)
-        return round(float(history.test_rho.iloc[-1]), 4)
+        model, _ = train_row(one, seen[seed], Path(work)/"lr"/f"aqa-{row.data}-{row.method}-{lr:g}-s{seed}", device, progress, glance=False)
+        return round(_no_less(rank_correlation(*voted(model, seen[seed], "test"))), 4)
     facts = dict(data=row.data, method=row.method, seeds=list(seen), rows=[len(m.data.rows("test")) for m in seen.values()],
                  digests=[m.digest for m in seen.values()])
     return search_lr(lr_path(results, row.data, row.method), row.steps, lambda lr: [trained(s, lr) for s in seen], facts, rates)
@@ -482,14 +493,10 @@ def over_steps(
 
 # %% ../nbs/61_aqa_rows.ipynb #3afa2e00
 def coarse_cuts(
-    folder:Path, # of `render_dives`
+    fine:dict[str,Fine], # of `fine_cuts`
 )->dict[str,tuple[int,int]]: # id -> flight begins and ends, frame of 96
-    "True transitions among the frames that are looked at."
-    out = {}
-    for i,t in read_dive_truth(folder).items():
-        at = aqa_indices(int(t.end.max()), 96)
-        out[i] = (int(np.searchsorted(at, t.start.iloc[2])), int(np.searchsorted(at, t.start.iloc[-1])))
-    return out
+    "True transitions among the frames that are looked at: after the take-off, and before the entry."
+    return {i: (int(f.bounds[2]), int(f.bounds[-2])) for i,f in fine.items()}
 
 def fine_cuts(
     folder:Path, # of `render_dives`
@@ -579,8 +586,8 @@ def dives(
     "Rendered dives, seen by the encoder of this seed."
     folder = look_ahead(which, [row.seed], work, progress, workers)
     data, kept = read_dives(folder, picture_size), seen_folder(folder, row.seed)
-    bank, own = seen_bank(kept, data.table.id), hold_out(data)
-    return RowData(own, scaled(bank, fit_scale(bank, own.rows("train").id)), read_dive_marks(folder), coarse_cuts(folder), fine=fine_cuts(folder),
+    bank, own, fine = seen_bank(kept, data.table.id), hold_out(data), fine_cuts(folder)
+    return RowData(own, scaled(bank, fit_scale(bank, own.rows("train").id)), read_dive_marks(folder), coarse_cuts(fine), fine=fine,
                    seen=f"encoder {row.seed} of rendered dives")
 
 def in_clips(
@@ -724,13 +731,13 @@ def controls(
     m:RowData, # data
 )->dict[str,Any]: # shuffled: exemplars of another group, one draw
     "What becomes of a method whose exemplars are not those of the same action; empty for a method without."
-    if not model.needs_exemplars: return {}
+    if not model.needs_exemplars or len(set(m.data.table.group.str.partition("-")[0])) < 2: return {}
     try: pairs = test_pairs(m, (0,), _shuffled_groups(m.data))
     except ValueError: return {} # the next action has no exemplars
     once, said = predicted_once(model, m, pairs)
     return dict(shuffled=measured(draws_of(pairs, once, said.score_p), m, 2)["mean"])
 
-def _by_step(model:Any, m:RowData, once:pd.DataFrame, said:Predicted)->dict[str,Any]:
+def _about_steps(model:Any, m:RowData, once:pd.DataFrame, said:Predicted)->dict[str,Any]:
     "What is found out about steps."
     usual = usual_points(m.fine, m.data.rows("train").id) if m.fine else {}
     parted = said._replace(delta_ps=departures(model, m, once, said)) if isinstance(model, StepAssessor) else said
@@ -766,12 +773,14 @@ def run_row(
     model, history = train_row(row, m, Path(work)/"training"/f"aqa-{row.data}-{row.method}-s{row.seed}", usable_device(device), progress)
     pairs = test_pairs(m)
     once, said = predicted_once(model, m, pairs)
+    votes = draws_of(pairs, once, said.score_p)
+    for k,v in glanced(votes[0].to_numpy(), np.array([m.score[i] for i in votes[0].index]), m).items(): history.loc[history.index[-1], k] = v
     record = dict(config=asdict(row), model=dict(config=_choices(model), parameters=sum(p.numel() for p in model.parameters())),
                   needs={k: getattr(model, f"needs_{k}") for k in ("exemplars", "step_labels", "judges")},
                   data=dict(digest=m.digest, seen=m.seen, exemplars=keep_exemplars(pairs, row, work), range=round(m.data.score_range, 4),
                             **{f"{s}_rows": len(m.data.rows(s)) for s in ("train", "val", "test")}),
                   peak=dict(rho=round(float(history.test_rho.max()), 5), relative=round(float(history.test_relative.min()), 5)),
-                  **measured(draws_of(pairs, once, said.score_p), m), **_by_step(model, m, once, said), controls=controls(model, m),
+                  **measured(votes, m), **_about_steps(model, m, once, said), controls=controls(model, m),
                   history=history.round(5).to_dict("list"), seconds=round(time.perf_counter() - start, 1), device=device,
                   **environment())
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ from .backbones import TrunkEncoder, load_trunk, pretrained_file
 from .cpa_tsa import AQAConfig, Seen, StepAssessor, Videos
 from .data.aqa import ScoredSet, draw_exemplars, hold_out
 from .data.finediving import aqa_indices
-from .data.sv import ArraySource, FeatureSource, encoded
+from .data.sv import ArraySource, FeatureSource, VideoSource, encoded
 from .data.video import VideoError, frame_times, read_features, read_frames
 from .experiments import one_thread
 from .model import CPAConfig
@@ -56,8 +56,8 @@ def check_eye(
 )->str: # the same
     "Refuse an eye that these recordings do not have."
     if eye not in eyes: raise ValueError(f"learn_scores: need a backbone of {', '.join(eyes)}; got {eye!r}")
-    if (eye == "features") != isinstance(source, (FeatureSource, ArraySource)):
-        raise ValueError(f"learn_scores: need videos for small and lite0, .npy files for features; got {type(source).__name__} and {eye}; choose the other")
+    if (eye == "features") != (arrays := isinstance(source, (FeatureSource, ArraySource))):
+        raise ValueError(f"learn_scores: need videos for small and lite0, .npy files for features; got {'.npy files' if arrays else 'videos'} and {eye}; choose the other")
     return eye
 
 def _digest_of(data:ScoredSet)->str:
@@ -82,23 +82,36 @@ def _watched(data:ScoredSet, eye:str, work:Path, name:str, seed:int, workers:int
     net, key = see_by_scores(data, work, work/"training"/f"scores-{name}", work/f"seen-{name}", seed, workers, progress)
     return read_bank(work/f"seen-{name}", ids, key), net
 
+def _check_readable(data:ScoredSet)->None:
+    "Every video opens, or all that do not are named, before anything is learnt."
+    bad = list[str]()
+    for i in data.table.id if isinstance(data.source, VideoSource) else ():
+        try: frame_times(data.source.find(i))
+        except VideoError as e: bad.append(str(e))
+    if bad:
+        raise ValueError(f"learn_scores: need videos that can be read; got {len(bad)} of {len(data.table)} that cannot: {'; '.join(bad[:20])}"
+                         f"{'; ...' if len(bad) > 20 else ''}; replace them or leave their rows out")
+
 def _choosable(data:ScoredSet)->ScoredSet:
     "Some training rows held out, if there are enough to choose by, each with others to be compared with."
     own, people = hold_out(data), "; with people, others must have done the same" if data.table.subject.any() else ""
     if len(own.rows("val")) < 2:
         raise ValueError(f"learn_scores: need two rows to choose by, held out of groups of four or more; got {len(own.rows('val'))} of "
-                         f"{len(data.rows('train'))} in {data.name}; 15 rows of one group, or 4 of each of two, are the least{people}")
+                         f"{len(data.rows('train'))} to learn from in {data.name}; 15 of one group, or 4 of each of two, are the least (19, or 5 of each, where a "
+                         f"quarter is kept for a test){people}")
     try:
         for split in ("val", *(["test"] if len(own.rows("test")) >= 10 else [])): draw_exemplars(own, split) # before anything is trained
     except ValueError as e: raise ValueError(f"learn_scores: need rows to compare those that are assessed with; got none for some ({e}){people}") from None
     return own
 
 def _worth(model:Any, m:RowData)->dict[str,Any]:
-    "What scores are worth on the test rows, which nothing was chosen by: how many, rank correlation and its interval; empty with fewer than ten."
-    n = len(m.data.rows("test"))
-    if n < 10: return dict(tested=n)
+    "What scores are worth on the test rows, which nothing was chosen by: how many, rank correlation and its interval; of fewer than ten, or alike, their number alone."
+    test = m.data.rows("test")
+    n = len(test)
+    if n < 10 or test.score.nunique() < 2: return dict(tested=n)
     p, y = voted(model, m, "test")
-    low, high = interval(score_draws(p, y))
+    if not np.ptp(p) > 0: return dict(tested=n)
+    low, high = interval(score_draws(p, y, people=test.subject if test.subject.any() else None))
     return dict(tested=n, test_rho=round(rank_correlation(p, y), 4), test_low=round(low, 4), test_high=round(high, 4),
                 test_mae=round(float(np.abs(p - y).mean()), 3))
 
@@ -125,6 +138,7 @@ def learn_scores(
     if method not in step_rows or step_rows[method].steps in ("found", "true"):
         raise ValueError(f"learn_scores: need a method that compares step by step without step labels; got {method!r}; cpa_tsa is usual")
     own, work, out = _choosable(data), Path(work), Path(out)
+    _check_readable(data)
     for folder in (work, out): folder.mkdir(parents=True, exist_ok=True) # what cannot be written to is noticed now
     name = f"{data.name}-{eye}-s{seed}-{_digest_of(data)}"
     bank, encoder = _watched(data, eye, work, name, seed, workers, progress)
@@ -134,6 +148,7 @@ def learn_scores(
     y, worth = own.rows("train").score, _worth(model, m) | _moves(model, m) # type: ignore[arg-type]
     about = dict(data=data.name, eye=eye, steps=steps, seed=seed, rows=len(y), groups=sorted(set(own.table.group)), lowest=float(y.min()),
                  highest=float(y.max()), held_out_rho=round(float(history.valid.iloc[-1]), 4), **worth,
+                 trunk=encoder.key() if isinstance(encoder, TrunkEncoder) else "", # a network of photographs is not copied: which it was
                  facts=[int(bank.x_ntd.shape[2]), int(bank.m_ntkp.shape[2])], version=import_module("cpa_nb").__version__)
     made = Assessor(model, encoder, eye, scale, about) # type: ignore[arg-type]
     save_assessor(out, made)
@@ -158,7 +173,7 @@ def load_assessor(
     if not (Path(folder)/"assessor.json").exists():
         raise ValueError(f"load_assessor: need a folder that cpa train-scores wrote; got none in {folder}: there is no assessor.json")
     tensors, meta = load_state(Path(folder), "assessor")
-    if bad := [k for k,v in tensors.items() if not v.isfinite().all()]:
+    if bad := [k for k,v in tensors.items() if not (v.isfinite() | (v == torch.inf) & k.endswith("_sd")).all()]: # infinite: of a feature that never changes
         raise ValueError(f"load_assessor: need finite weights in {folder}; got NaN or infinity in {bad[0]}; train again")
     try:
         about, given = meta["about"], dict(meta["config"])
@@ -168,12 +183,13 @@ def load_assessor(
         model:Any = by_steps(cfg)(Facts(int(about["facts"][0]), int(about["facts"][1]), False, np.zeros(2), np.zeros(2), 0))
         model.load_state_dict(_part(tensors, "model"))
         scale, eye = Scale(**{k: v.numpy() for k,v in _part(tensors, "scale").items()}), _known(about["eye"])
-        encoder = DiveEncoder() if eye == "small" else None
-        if encoder: encoder.load_state_dict(_part(tensors, "encoder"))
-    except (KeyError, TypeError, RuntimeError) as e:
+        encoder:Any = DiveEncoder() if eye == "small" else _photographs() if eye == "lite0" else None
+        if eye == "small": encoder.load_state_dict(_part(tensors, "encoder"))
+        if eye == "lite0" and (own := encoder.key()) != about.get("trunk", own): raise ValueError(f"photographs seen by {about['trunk']}, here by {own}")
+    except (KeyError, TypeError, ValueError, RuntimeError) as e:
         why = " ".join(str(e).split())[:120]
         raise ValueError(f"load_assessor: need weights and choices of one training in {folder}; got others ({why}); restore both") from None
-    return Assessor(model.eval(), _photographs() if eye == "lite0" else encoder and encoder.eval(), eye, scale, about)
+    return Assessor(model.eval(), encoder and encoder.eval(), eye, scale, about)
 
 def _known(eye:str)->str:
     "An eye of this release."
@@ -236,7 +252,7 @@ class Assessment(NamedTuple):
     rest:float # points that no step accounts for: what the model says of exemplars beside themselves, mean
     warnings:list[str] # sentences for the reader
     query:Watched # the recording
-    shown:Watched # the exemplar whose steps are shown
+    shown:Watched # the exemplar with the best score, beside which the steps were mined that are shown
     bounds:tuple[np.ndarray,np.ndarray] # (K+1,) frames at which steps begin, of both
     error:float # by how many points the model was off, on average, on recordings that nothing was learnt from; NaN where it was not tested
 
@@ -252,6 +268,13 @@ def moment(
     "When."
     return clock(x) if unit == "seconds" else f"{x:.0f}"
 
+def _short(a:Assessor, seen:Sequence[Watched])->list[str]:
+    "Recordings with fewer frames than the model has tokens, whose steps are cut from the same frame."
+    few = [(w.name, len(set(w.edges_t)) - 1) for w in seen]
+    if bad := [(i, n) for i,n in few if n < a.model.cfg.n_steps]:
+        raise ValueError(f"assess: need a frame for each of {a.model.cfg.n_steps} steps; got {bad[0][1]} in {bad[0][0]}; give a longer recording")
+    return [f"{i} has {n} frames only; {a.model.cfg.tokens} are the least in which steps can be told apart" for i,n in few if n < a.model.cfg.tokens]
+
 def _doubts(a:Assessor, score:float, given:Sequence[float], itself:bool)->list[str]:
     "What speaks against believing it."
     out, (low, high), rho = [], (a.about["lowest"], a.about["highest"]), a.about.get("test_rho", a.about["held_out_rho"])
@@ -261,7 +284,7 @@ def _doubts(a:Assessor, score:float, given:Sequence[float], itself:bool)->list[s
     if outside := [g for g in given if not low <= g <= high]:
         out.append(f"exemplars with scores between {low:g} and {high:g} were trained on; {', '.join(f'{g:g}' for g in outside[:3])} lies outside")
     if not low <= score <= high: out.append(f"the score lies outside of what was trained on, {low:g} to {high:g}")
-    if "test_rho" not in a.about: out.append("this checkpoint was tested on fewer than ten recordings: nobody knows what its scores are worth")
+    if "test_rho" not in a.about: out.append("this checkpoint was not tested on ten recordings whose scores differ: nobody knows what its scores are worth")
     if a.about.get("moves", np.inf) < 96/a.model.cfg.tokens:
         out.append(f"steps come at nearly the same time in all recordings (sd {a.about['moves']:g} frames of 96): where they begin says little")
     if "test_rho" in a.about and not rho > .3:
@@ -288,6 +311,7 @@ def assess(
     paths = [Path(query), *(Path(p) for p,_ in exemplars)]
     plain = len({p.name for p in paths}) == len(paths) # else their folders are named too
     one, *others = (w if plain else w._replace(name=f"{p.resolve().parent.name}/{p.name}") for p,w in ((p, watch(p, a)) for p in paths))
+    short, best = _short(a, [one, *others]), max(range(len(others)), key=lambda k: (given[k], others[k].name)) # the best exemplar is the one that is shown
     s1, s2 = (a.model.encoder(Videos(torch.stack([w.x_td for w in some]), torch.stack([w.m_tkp for w in some]))) for some in ([one], others))
     n = len(others)
     said = a.model.towards(Seen(s1.u_btd.expand(n, -1, -1), s1.v_btdp.expand(n, -1, -1, -1)), s2)
@@ -296,12 +320,12 @@ def assess(
     if not np.isfinite(each).all(): raise ValueError(f"assess: need finite scores; got {each.tolist()} for {query}; train again")
     half = student.ppf(.975, n - 1)*each.std(ddof=1)/n**.5 if n > 1 else np.nan
     table = pd.DataFrame(dict(name=[w.name for w in others], score=given, predicted=each))
-    score, points = float(each.mean()), np.array([over_steps(-lost, b1[0]) for lost in lost_by_frame(delta - own, b1)])
-    times = [w.edges_t[b] for w,b in ((one, b1[0]), (others[0], b2[0]))]
-    steps = pd.DataFrame(dict(step=range(1, len(b1[0])), start=times[0][:-1], end=times[0][1:], exemplar_start=times[1][:-1], exemplar_end=times[1][1:],
+    score, points = float(each.mean()), np.array([over_steps(-lost, b1[best]) for lost in lost_by_frame(delta - own, b1)])
+    times = [w.edges_t[b] for w,b in ((one, b1[best]), (others[best], b2[best]))]
+    steps = pd.DataFrame(dict(step=range(1, len(b1[best])), start=times[0][:-1], end=times[0][1:], exemplar_start=times[1][:-1], exemplar_end=times[1][1:],
                               points=points.mean(0), spread=points.std(0, ddof=1) if n > 1 else np.nan))
-    doubts = _doubts(a, score, given, _among(query, exemplars))
-    return Assessment(one.name, score, score - half, score + half, table, steps, float(own.mean()), doubts, one, others[0], (b1[0], b2[0]),
+    doubts = short + _doubts(a, score, given, _among(query, exemplars))
+    return Assessment(one.name, score, score - half, score + half, table, steps, float(own.mean()), doubts, one, others[best], (b1[best], b2[best]),
                       a.about.get("test_mae", np.nan))
 
 # %% ../nbs/64_assess.ipynb #25d9b12c
@@ -312,10 +336,10 @@ def draw_assessed(
 )->Figure: # 6 inches wide
     "Filmstrips (of features: rows over time) of a recording and its exemplar, and what each step gains or loses."
     if 96 % shown: raise ValueError(f"draw_assessed: need a divisor of 96 for shown; got {shown}; 32 is usual")
-    per, K = 96//shown, len(a.steps)
+    per, K, best = 96//shown, len(a.steps), float(a.exemplars.score[a.exemplars.name == a.shown.name].iloc[0])
     strip = .8 if a.query.frames_thwc is None else 12/shown*a.query.frames_thwc.shape[1]/a.query.frames_thwc.shape[2]*2 # two rows, 6 inches wide
     fig, axes = plt.subplots(4, 1, figsize=(6, 2*strip + 2.3), height_ratios=(strip, .25, strip, 1), layout="constrained")
-    for ax,w,b,title in ((axes[0], a.query, a.bounds[0], f"{a.query.name}: score {a.score:.1f}"), (axes[2], a.shown, a.bounds[1], a.shown.name)):
+    for ax,w,b,title in ((axes[0], a.query, a.bounds[0], f"{a.query.name}: assessed {a.score:.1f}"), (axes[2], a.shown, a.bounds[1], f"{a.shown.name}: scored {best:.1f}")):
         near = np.round(b/per).astype(int)
         if w.frames_thwc is not None: draw_filmstrip(w.frames_thwc[per//2::per], ax, near, shown//2)
         else:
@@ -326,6 +350,7 @@ def draw_assessed(
     draw_links(a.bounds[0], a.bounds[1], axes[1])
     axes[3].bar(range(K), a.steps.points, yerr=None if len(a.exemplars) == 1 else a.steps.spread, color=step_colors(K), capsize=3)
     axes[3].axhline(0, color="k", lw=.5)
+    axes[3].set_ylabel("points", fontsize=7)
     axes[3].set_xticks(range(K), names or [str(k + 1) for k in range(K)], fontsize=7)
     axes[3].set_title(f"points against {len(a.exemplars)} exemplars, sd over them", fontsize=8, loc="left")
     return fig
@@ -334,14 +359,14 @@ def draw_assessed(
 _assess_html = page_env.from_string("""
 <section class="pair"><dl class="who"><dt>Recording</dt><dd>{{ a.name }}</dd><dt>Exemplar shown</dt><dd>{{ a.shown.name }}</dd></dl>
 <div class="verdict uncalibrated"><span class="sign" aria-hidden="true">&#931;</span><h2>Score {{ "%.1f"|format(a.score) }}</h2>
-<p>{% if a.error == a.error %}On recordings that this model had not seen it was off by {{ "%.1f"|format(a.error) }} points on average.
-{% endif %}{% if a.low == a.low %}The mean of what {{ a.exemplars|length }} exemplars say; with other exemplars it would lie between {{ "%.1f"|format(a.low)
+<p>{% if a.error == a.error %}On recordings that this model had not seen it was off by {{ "%.1f"|format(a.error) }} points on average, with up to ten exemplars each.
+{% endif %}{% if a.low == a.low %}The mean of what {{ a.exemplars|length }} exemplars say; that of very many such exemplars would lie between {{ "%.1f"|format(a.low)
 }} and {{ "%.1f"|format(a.high) }}, nineteen times of twenty.{% else %}One exemplar says so; there is no interval.{% endif %}{{ " " }}
 {% if worst %}Most points were lost in step {{ worst.step }} ({{ worst.when }}): {{ "%+.1f"|format(worst.points) }}.{% endif
 %}</p></div>
 {% for w in a.warnings %}<p class="warn"><b>Note:</b> {{ w }}.</p>{% endfor %}
 <h3>Step by step</h3>
-<p>Both recordings were cut into {{ rows|length }} steps with nobody saying what the steps are. Points are gained (+) or lost (&minus;) against the
+<p>Both recordings were cut into {{ rows|length }} steps with nobody saying what the steps are; of several exemplars the best is shown. Points are gained (+) or lost (&minus;) against the
 exemplars' own steps. With {{ "%+.1f"|format(a.rest) }} points that no step accounts for, they add up to the difference between the score and the mean of the
 exemplars, {{ "%.1f"|format(mean) }}.</p>
 <table class="steps stack" role="table"><thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Step</th><th scope="col"
@@ -361,7 +386,7 @@ role="rowgroup">
 }}</td></tr>{% endfor %}</tbody></table>
 <h3>What this page tells, and what not</h3>
 <ul><li>The score is a guess by a model that learnt from scored recordings of the same kind. It is no judge's mark.</li>
-<li>The interval speaks of the choice of exemplars alone; the model's own error comes on top, and is mostly larger.</li>
+<li>The interval speaks of the choice of exemplars alone; the model's own error comes on top.</li>
 <li>Whether the exemplars show the same action is for you to know: against others, the score says next to nothing.</li>
 <li>Steps are guesses too. Points are what the model adds up, not causes: look at the recordings there.</li></ul></section>""")
 
@@ -400,7 +425,7 @@ def assess_text(
 )->str: # lines for a terminal
     "The same in words."
     said = f"[{a.low:.1f}, {a.high:.1f}] over {len(a.exemplars)} exemplars" if np.isfinite(a.low) else "(one exemplar: no interval)"
-    said += f"; off by {a.error:.1f} on average on unseen recordings" if np.isfinite(a.error) else ""
+    said += f"; off by {a.error:.1f} on average on unseen recordings, with up to ten" if np.isfinite(a.error) else ""
     lines = [f"score       {a.score:.1f}  {said}", "", f"step        recording           exemplar    points   ({a.query.unit}; exemplar shown: {a.shown.name})"]
     for r in a.steps.to_dict("records"):
         times = [" - ".join(f"{moment(r[f'{x}{end}'], w.unit):>7}" for end in ("start", "end")) for x,w in (("", a.query), ("exemplar_", a.shown))]

@@ -493,7 +493,7 @@ def table(
     data:Annotated[str, typer.Option(help="Comma-separated; rendered, precog, csv and the published sets that are here if left out; "
                                                "pixels, repeats, pauses if named; for assessment dives, uiprmd, finediving, fair, small. "
                                                "Not for pixels, precog, people and ladder.")]="",
-    task:Annotated[str, typer.Option(help="sv, sequence verification: 1, 3, 4 and readings; aqa, assessment: 2, 3, 4, choices and lr.")]="sv",
+    task:Annotated[str, typer.Option(help="sv, sequence verification: 1, 3, 4 and readings; aqa, assessment: 2, 3, 4, more, choices, tower and lr.")]="sv",
     methods:Annotated[str, typer.Option(help="Rows to run, comma-separated; those of the table if left out. What has a record is printed anyway.")]="",
     seeds:Annotated[str, typer.Option(help="Comma-separated; each is a world, or a draw of people, or a training. Those of the book if left out.")]="",
     select:Annotated[str, typer.Option(help="Epoch that is tested: last; or best, chosen on the test pairs, to see how much that flatters.")]="last",

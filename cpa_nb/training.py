@@ -173,9 +173,13 @@ def train_step(
     return values
 
 # %% ../nbs/31_training.ipynb #97deeaf6
+_mask = os.umask(0) # which is asked for by setting it
+os.umask(_mask)
+
 def _swing(part:Path, path:Path)->None:
-    "Make a finished file the one of this name, in one piece; its bytes reach the disk first."
+    "Make a finished file the one of this name, in one piece, for whom files are meant here; its bytes reach the disk first."
     with open(part, "rb") as f: os.fsync(f.fileno())
+    os.chmod(part, 0o666 & ~_mask)
     os.replace(part, path)
 
 def _beside(path:Path)->Path:

@@ -87,6 +87,7 @@ class MUSDL(nn.Module):
         decode:str="argmax", # or "mean"
     ):
         super().__init__()
+        if judges < 3: raise ValueError(f"MUSDL: need three judges or more, whose middle marks count; got {judges}; use USDL")
         self.nets, self.bins, self.sd, self.decode = nn.ModuleList(_layers(n, bins) for _ in range(judges)), bins, sd, check_decode(decode)
 
     def losses(self,

@@ -26,7 +26,7 @@ class ScoredSet:
     "Recordings with scores, and nothing else."
     name:str # for tables
     source:Any # where frames come from (chapter 12): id -> (frames,H,W,3) uint8 or (frames,d) float32
-    table:pd.DataFrame # id, split ("train" or "test"), score, group, subject ("" where it does not matter)
+    table:pd.DataFrame # id, split ("train", "val" or "test"), score, group, subject ("" where it does not matter)
     score_range:float # what a difference of scores is divided by in R-l2: largest less smallest test score of the whole set, not of a part of it
 
     def __post_init__(self)->None:
@@ -111,9 +111,9 @@ def training_pairs(
 def _bad_lines(table:pd.DataFrame, ids:set[str])->list[str]:
     "What is wrong with the rows of a table, by line."
     out, seen = list[str](), dict[str,int]()
-    for line,r in enumerate(table.to_dict("records"), 2):
-        score = pd.to_numeric(r["score"], errors="coerce")
-        if r["id"] not in ids: out.append(f"line {line}: no recording {r['id']!r}")
+    for row,r in table.to_dict("index").items():
+        line, score = int(str(row)) + 2, pd.to_numeric(r["score"], errors="coerce")
+        if r["id"] not in ids: out.append(f"line {line}: no recording {r['id']!r}" + "; leave its ending out"*(Path(r["id"]).with_suffix("").as_posix() in ids))
         elif not np.isfinite(score): out.append(f"line {line}: score {r['score']!r} is no finite number")
         elif not r["group"]: out.append(f"line {line}: no group; write one word for all if there is one action")
         elif r["split"] not in ("train", "test"): out.append(f"line {line}: split {r['split']!r} is neither train nor test")
@@ -121,29 +121,43 @@ def _bad_lines(table:pd.DataFrame, ids:set[str])->list[str]:
         seen.setdefault(r["id"], line)
     return out
 
+def _table_of(csv:str|Path)->pd.DataFrame:
+    "Text by column; an index of 0 is line 2; empty lines are left out."
+    try: given = pd.read_csv(csv, dtype=str, keep_default_na=False, skip_blank_lines=False).fillna("")
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as e:
+        raise ValueError(f"read_scored: need a table with commas, in UTF-8, in {csv}; got {' '.join(str(e).split())}; save it anew") from None
+    return given[(given != "").any(axis=1)]
+
 def read_scored(
     csv:str|Path, # columns id, score, group; split and subject where they are
     folder:str|Path, # holds <id>.mp4 or <id>.npy, in sub-folders or not
     size:tuple[int,int]|None=None, # (H,W) to which frames of videos are scaled
     seed:int=0, # of the split, where the table has none
+    features:bool|None=None, # whether .npy files are meant; None: where there are no videos
 )->ScoredSet: # (ours)
     "Anybody's scored recordings."
-    given, folder = pd.read_csv(csv, dtype=str, keep_default_na=False), Path(folder)
+    given, folder = _table_of(csv), Path(folder)
+    if features is None: features = not any(p.suffix.lower() in video_suffixes for p in folder.rglob("*"))
     if lacking := [c for c in ("id", "score", "group") if c not in given]:
         raise ValueError(f"read_scored: need columns id, score, group in {csv}; got {[*given]}; add {', '.join(lacking)}")
-    source:Any = VideoSource(folder, size) if any(p.suffix.lower() in video_suffixes for p in folder.rglob("*")) else FeatureSource(folder)
+    source:Any = FeatureSource(folder) if features else VideoSource(folder, size)
     table = pd.DataFrame({c: given[c] if c in given else "" for c in _columns}, dtype=str)
     if "split" not in given: table["split"] = "train"
     if bad := _bad_lines(table, set(source.ids)):
         raise ValueError(f"read_scored: need usable rows in {csv}; got {len(bad)} that are not: {'; '.join(bad[:20])}{'; ...' if len(bad) > 20 else ''}")
     table["score"] = table.score.astype(float)
     if "split" not in given: table["split"] = _quarter(table, seed)
-    if table.score.nunique() < 2: raise ValueError(f"read_scored: need scores that differ in {csv}; got {len(table)} rows with {table.score.nunique()} score")
+    train = table.score[table.split == "train"]
+    if train.nunique() < 2: raise ValueError(f"read_scored: need training scores that differ in {csv}; got {train.nunique()} different in {len(train)} rows")
     test = table.score[table.split == "test"]
     return ScoredSet(Path(csv).stem, source, table, float(np.ptp(test if test.nunique() > 1 else table.score)))
 
 def _quarter(table:pd.DataFrame, seed:int)->list[str]:
-    "A quarter of every group for the test, none of a group of one."
+    "A quarter of every group for the test, none of a group of one; where rows have people, a quarter of the people with all they did."
+    people = sorted(set(table.subject) - {""})
+    if len(people) > 1:
+        kept = _shuffled(people, f"test {seed}")[:max(1, len(people)//4)]
+        return ["test" if p in kept else "train" for p in table.subject]
     test = {i for _,g in table.groupby("group") for i in _shuffled(g.id, f"test {seed}")[:len(g)//4 or len(g) > 1]}
     return ["test" if i in test else "train" for i in table.id]
 

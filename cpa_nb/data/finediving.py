@@ -18,6 +18,7 @@ import os
 import pickle
 import pickletools
 import re
+import reprlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import combinations, groupby
@@ -153,13 +154,17 @@ _entries:dict[str,dict[str,Any]] = {
 
 def _of_numbers(x:list, kind:Any)->bool: return all(isinstance(v, kind) and not isinstance(v, bool) and abs(v) < 1e9 for v in x)
 
+def _short(x:Any)->str:
+    "How a value looks, whatever it holds."
+    return f"{reprlib.repr(x):.60}"
+
 def _lacks(file:str, entry:Any)->str:
     "What is wrong with an entry by itself, in words; empty where nothing is."
     if not isinstance(entry, dict): return f"a {type(entry).__name__}, not {len(_entries[file])} fields"
     for k,kind in _entries[file].items():
         if k not in entry: return f"no {k}"
-        if not isinstance(entry[k], kind) or isinstance(entry[k], bool): return f"{k} {entry[k]!r:.60}"
-        if isinstance(entry[k], list) and not _of_numbers(entry[k], _number if k == "judge_scores" else int): return f"{k} {entry[k]!r:.60}"
+        if not isinstance(entry[k], kind) or isinstance(entry[k], bool): return f"{k} {_short(entry[k])}"
+        if isinstance(entry[k], list) and not _of_numbers(entry[k], _number if k == "judge_scores" else int): return f"{k} {_short(entry[k])}"
         if kind is _number and not 0 <= entry[k] < 1e4: return f"{k} {entry[k]}"
     return ""
 
@@ -198,7 +203,7 @@ def _checked_entries(name:str, table:Any, keys:set)->tuple[dict,list[str]]:
     "The entries of a file by key, and what is wrong with them."
     if not isinstance(table, dict) or not table: return {}, [f"{name}: a {type(table).__name__}, not a dict with entries"]
     named = {k: dict(zip(_entries[name], e, strict=True)) if name == _aqa and isinstance(e, list) and len(e) == 5 else e for k,e in table.items()}
-    bad = [f"{name}: {k!r:.60} is no (event, index)" for k in named if not _is_key(k)]
+    bad = [f"{name}: {_short(k)} is no (event, index)" for k in named if not _is_key(k)]
     bad += [f"{name}: {k} has {why}" for k,e in named.items() if _is_key(k) and (why := _lacks(name, e))]
     return named, bad + [f"{name}: {k} is lacking" for k in sorted(filter(_is_key, keys - named.keys()))]
 
