@@ -93,6 +93,7 @@ def assess_(
     checkpoint:Annotated[Path, typer.Option("--checkpoint", "-c", help="Folder that `cpa train-scores` wrote.")],
     report:Annotated[Path|None, typer.Option(help="Write a page for people, in one file: both recordings step by step, and where points were lost.")]=None,
     frames:Annotated[str, typer.Option(help="Frames in the report: show, blur or none.")]="show",
+    steps:Annotated[int|None, typer.Option(help="How many steps to show; the score does not depend on it.", callback=_at_least(1))]=None,
     figure:Annotated[Path|None, typer.Option(help="Draw both recordings, their steps and points as the paper's Figure 4 (a): .png, .pdf or .svg.")]=None,
     as_json:Json=False, # for programs
 )->None:
@@ -110,7 +111,7 @@ def assess_(
     _room(figure, "figure", (".png", ".pdf", ".svg"), read)
     for p in read:
         if not p.is_file(): raise ValueError(f"assess: {p} is {'a folder' if p.is_dir() else 'not there'}; give the file of a recording")
-    a = assess(query, _given(exemplar), checkpoint)
+    a = assess(query, _given(exemplar), checkpoint, steps)
     if report: assess_page(a, report, frames)
     if figure: draw_assessed(a).savefig(figure, dpi=200)
     files = {k: str(v) for k,v in (("report", report), ("figure", figure)) if v}

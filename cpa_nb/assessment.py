@@ -33,11 +33,14 @@ from .data.aqa import ScoredSet, draw_exemplars, hold_out
 from .data.finediving import aqa_indices
 from .data.sv import ArraySource, FeatureSource, VideoSource, encoded
 from .data.video import VideoError, frame_times, read_features, read_frames
+from .differentiable import relational_matrix_torch
+from .evaluation import shown_logits
 from .experiments import one_thread
 from .model import CPAConfig
 from .plotting import draw_filmstrip, draw_links, step_colors
 from .report import clock, page_env, readable_on, thumbnail, write_page
 from .training import load_state, save_state
+from .verification import shown_steps
 
 # %% ../nbs/64_assess.ipynb #25e66338
 eyes = ("small", "lite0", "features") # what looks at frames
@@ -252,8 +255,8 @@ class Assessment(NamedTuple):
     rest:float # points that no step accounts for: what the model says of exemplars beside themselves, mean
     warnings:list[str] # sentences for the reader
     query:Watched # the recording
-    shown:Watched # the exemplar with the best score, beside which the steps were mined that are shown
-    bounds:tuple[np.ndarray,np.ndarray] # (K+1,) frames at which steps begin, of both
+    shown:Watched # the exemplar with the best score, whose steps are shown
+    bounds:tuple[np.ndarray,np.ndarray] # (K+1,) frames at which the shown steps begin, of both
     error:float # by how many points the model was off, on average, on recordings that nothing was learnt from; NaN where it was not tested
 
     def to_dict(self)->dict[str,Any]:
@@ -295,11 +298,22 @@ def _among(query:Path|str, exemplars:Sequence[tuple[Path|str,float]])->bool:
     "Whether a recording is compared with itself."
     return Path(query).resolve() in [Path(p).resolve() for p,_ in exemplars]
 
+def _shown(model:StepAssessor, u1:Tensor, u2:Tensor, own:tuple[np.ndarray,np.ndarray], n_steps:int|None)->tuple[np.ndarray,np.ndarray]:
+    "Bounds of both recordings, frames, in steps for people: mined once more, coarser, from the same features; steps that are not mined stay as they are."
+    if model.cfg.steps != "mined" and n_steps is None: return own
+    n, T = 6 if n_steps is None else n_steps, model.cfg.tokens
+    if not 1 <= n <= T: raise ValueError(f"assess: need 1 to {T} steps to show; got {n}; the score does not depend on it")
+    F1, F2 = (model.tokens(u[None]).double() for u in (u1, u2))
+    M, N = (relational_matrix_torch(a, b, logits=shown_logits)[0].numpy() for a,b in ((F1, F2), (F2, F1)))
+    one, two = shown_steps(.5*(M + N.T), n)
+    return one*(len(u1)//T), two*(len(u2)//T)
+
 @torch.no_grad()
 def assess(
     query:Path|str, # recording to be assessed
     exemplars:Sequence[tuple[Path|str,float]], # recordings of the same action with their scores
     checkpoint:Assessor|Path|str, # of `learn_scores`
+    n_steps:int|None=None, # steps shown to people; the score does not depend on it; None: six, or those of a model that does not mine
 )->Assessment: # score, interval, steps
     "How good is this recording, and where were points lost?"
     if not exemplars: raise ValueError("assess: need an exemplar with its score; got none; ten of the same action are usual")
@@ -320,12 +334,13 @@ def assess(
     if not np.isfinite(each).all(): raise ValueError(f"assess: need finite scores; got {each.tolist()} for {query}; train again")
     half = student.ppf(.975, n - 1)*each.std(ddof=1)/n**.5 if n > 1 else np.nan
     table = pd.DataFrame(dict(name=[w.name for w in others], score=given, predicted=each))
-    score, points = float(each.mean()), np.array([over_steps(-lost, b1[best]) for lost in lost_by_frame(delta - own, b1)])
-    times = [w.edges_t[b] for w,b in ((one, b1[best]), (others[best], b2[best]))]
-    steps = pd.DataFrame(dict(step=range(1, len(b1[best])), start=times[0][:-1], end=times[0][1:], exemplar_start=times[1][:-1], exemplar_end=times[1][1:],
+    bounds = _shown(a.model, s1.u_btd[0], s2.u_btd[best], (b1[best], b2[best]), n_steps)
+    score, points = float(each.mean()), np.array([over_steps(-lost, bounds[0]) for lost in lost_by_frame(delta - own, b1)])
+    times = [w.edges_t[b] for w,b in zip((one, others[best]), bounds, strict=True)]
+    steps = pd.DataFrame(dict(step=range(1, len(bounds[0])), start=times[0][:-1], end=times[0][1:], exemplar_start=times[1][:-1], exemplar_end=times[1][1:],
                               points=points.mean(0), spread=points.std(0, ddof=1) if n > 1 else np.nan))
     doubts = short + _doubts(a, score, given, _among(query, exemplars))
-    return Assessment(one.name, score, score - half, score + half, table, steps, float(own.mean()), doubts, one, others[best], (b1[best], b2[best]),
+    return Assessment(one.name, score, score - half, score + half, table, steps, float(own.mean()), doubts, one, others[best], bounds,
                       a.about.get("test_mae", np.nan))
 
 # %% ../nbs/64_assess.ipynb #25d9b12c
@@ -351,7 +366,7 @@ def draw_assessed(
     axes[3].bar(range(K), a.steps.points, yerr=None if len(a.exemplars) == 1 else a.steps.spread, color=step_colors(K), capsize=3)
     axes[3].axhline(0, color="k", lw=.5)
     axes[3].set_ylabel("points", fontsize=7)
-    axes[3].set_xticks(range(K), names or [str(k + 1) for k in range(K)], fontsize=7)
+    axes[3].set_xticks(range(K), names or [str(k + 1) for k in range(K)], fontsize=7, **(dict(rotation=40, ha="right", rotation_mode="anchor") if names else {}))
     axes[3].set_title(f"points against {len(a.exemplars)} exemplars, sd over them", fontsize=8, loc="left")
     return fig
 
