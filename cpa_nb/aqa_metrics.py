@@ -113,10 +113,10 @@ def score_draws(
 )->np.ndarray: # (n,) (bootstrap)
     "The metric on recordings drawn again."
     p, y = _checked(predicted, true, "score_draws")
-    own = [np.array([k]) for k in range(len(y))] if people is None else [np.flatnonzero(np.asarray(people) == w) for w in np.unique(people)]
-    rng = np.random.default_rng(seed)
-    draws = ([own[k] for k in rng.integers(len(own), size=len(own))] for _ in range(n))
-    return np.array([metric(p[i], y[i]) for i in map(np.concatenate, draws)])
+    own = None if people is None else [np.flatnonzero(np.asarray(people) == w) for w in np.unique(people)]
+    rng, N = np.random.default_rng(seed), len(y) if own is None else len(own)
+    draws = (k if own is None else np.concatenate([own[w] for w in k]) for k in (rng.integers(N, size=N) for _ in range(n)))
+    return np.array([metric(p[i], y[i]) for i in draws])
 
 def interval(
     draws:np.ndarray, # of `score_draws`, or a difference of two

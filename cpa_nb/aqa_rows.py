@@ -441,12 +441,11 @@ def measured(
 
 def _overlap(once:pd.DataFrame, cuts_p2:np.ndarray, m:RowData)->tuple[Any,list[str]]:
     "Overlap with the true steps, mean over the exemplars of each query."
-    ids, n = list(dict.fromkeys(once["query"])), int(once.groupby("query").size().max())
-    table = np.full((len(ids), n, 2), np.nan)
-    for k,i in enumerate(ids):
-        own = cuts_p2[(once["query"] == i).to_numpy()]
-        table[k, :len(own)] = own
-    return step_overlap(table, np.array([m.cuts[i] for i in ids])), ids
+    code, ids = pd.factorize(once["query"])
+    nth = once.groupby("query").cumcount().to_numpy()
+    table = np.full((len(ids), nth.max() + 1, 2), np.nan)
+    table[code, nth] = cuts_p2
+    return step_overlap(table, np.array([m.cuts[i] for i in ids])), list(ids)
 
 def best_boundaries(
     once:pd.DataFrame, # pairs of held-out rows
@@ -826,10 +825,8 @@ def run_aqa(
     new = [r for r in rows if not aqa_record(results, r).exists()]
     for r in (r for r in rows if r not in new): read_aqa_record(aqa_record(results, r), r)
     look_ahead_for(new, work, progress, workers)
-    jobs = []
-    for data,seed in dict.fromkeys((r.data, r.seed) for r in new):
-        some = [r for r in new if (r.data, r.seed) == (data, seed)]
-        m = aqa_data[data].load(some[0], work, root, progress, workers)
-        jobs += [partial(run_row, r, work, results, root, m, device) for r in some]
-    run_jobs(jobs, workers, progress)
+    material = {(r.data, r.seed): r for r in new} # one row of each
+    seen = {k: aqa_data[r.data].load(r, work, root, progress, workers) for k,r in material.items()}
+    longest_first = sorted(new, key=lambda r: step_rows[r.method].n_steps if r.method in step_rows else 0, reverse=True) # no process idles for long at the end
+    run_jobs([partial(run_row, r, work, results, root, seen[r.data, r.seed], device) for r in longest_first], workers, progress)
     return [read_aqa_record(aqa_record(results, r), r) for r in rows]

@@ -9,7 +9,7 @@ __all__ = ['eyes', 'Assessor', 'check_eye', 'learn_scores', 'save_assessor', 'lo
 # %% ../nbs/64_assess.ipynb #7026900e
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,16 +31,14 @@ from .backbones import TrunkEncoder, load_trunk, pretrained_file
 from .cpa_tsa import AQAConfig, Seen, StepAssessor, Videos
 from .data.aqa import ScoredSet, draw_exemplars, hold_out
 from .data.finediving import aqa_indices
-from .data.sv import ArraySource, FeatureSource, VideoSource, encoded
+from .data.sv import ArraySource, BadFiles, FeatureSource, encoded, settle_bad
 from .data.video import VideoError, frame_times, read_features, read_frames
-from .differentiable import relational_matrix_torch
-from .evaluation import shown_logits
 from .experiments import one_thread
 from .model import CPAConfig
 from .plotting import draw_filmstrip, draw_links, step_colors
 from .report import clock, page_env, readable_on, thumbnail, write_page
 from .training import load_state, save_state
-from .verification import shown_steps
+from .verification import shown_relations, shown_steps
 
 # %% ../nbs/64_assess.ipynb #25e66338
 eyes = ("small", "lite0", "features") # what looks at frames
@@ -86,15 +84,17 @@ def _watched(data:ScoredSet, eye:str, work:Path, name:str, seed:int, workers:int
     net, key = see_by_scores(data, work, work/"training"/f"scores-{name}", work/f"seen-{name}", seed, workers, progress)
     return read_bank(work/f"seen-{name}", ids, key), net
 
-def _check_readable(data:ScoredSet)->None:
-    "Every video opens, or all that do not are named, before anything is learnt."
-    bad = list[str]()
-    for i in data.table.id if isinstance(data.source, VideoSource) else ():
-        try: frame_times(data.source.find(i))
-        except VideoError as e: bad.append(str(e))
-    if bad:
-        raise ValueError(f"learn_scores: need videos that can be read; got {len(bad)} of {len(data.table)} that cannot: {'; '.join(bad[:20])}"
-                         f"{'; ...' if len(bad) > 20 else ''}; replace them or leave their rows out")
+def _opens(source:Any, id:str)->VideoError|None:
+    "Why a recording cannot be read; None where it can."
+    try: source.n_frames(id)
+    except VideoError as e: return e
+    return None
+
+def _readable(data:ScoredSet, skip_bad:bool)->ScoredSet:
+    "The rows whose recordings open; those that do not are all named, before anything is learnt."
+    bad = {i: e for i in data.table.id if (e := _opens(data.source, i))}
+    settle_bad("learn_scores", list(bad.values()), len(data.table), skip_bad)
+    return replace(data, table=data.table[~data.table.id.isin(bad)].reset_index(drop=True))
 
 def _choosable(data:ScoredSet)->ScoredSet:
     "Some training rows held out, if there are enough to choose by, each with others to be compared with."
@@ -106,7 +106,6 @@ def _choosable(data:ScoredSet)->ScoredSet:
     try:
         for split in ("val", *(["test"] if len(own.rows("test")) >= 10 else [])): draw_exemplars(own, split) # before anything is trained
     except ValueError as e: raise ValueError(f"learn_scores: need rows to compare those that are assessed with; got none for some ({e}){people}") from None
-    _check_readable(data)
     return own
 
 def _worth(model:Any, m:RowData)->dict[str,Any]:
@@ -126,6 +125,10 @@ def _moves(model:StepAssessor, m:RowData)->dict[str,float]:
     bounds = predict_pairs(model, m, draw_exemplars(m.data, "val", voters=1, least=m.least)).bounds_ps
     return {} if bounds is None else dict(moves=round(float(bounds[:, 1:-1].std(0).mean()), 2))
 
+def _named(encoder:nn.Module|None)->str:
+    "Which network of photographs it was: that is not copied."
+    return encoder.key() if isinstance(encoder, TrunkEncoder) else ""
+
 def learn_scores(
     data:ScoredSet, # of `read_scored`, videos at `picture_size` for small
     out:Path, # the checkpoint goes there
@@ -137,22 +140,22 @@ def learn_scores(
     progress:bool=True, # bars
     method:str="cpa_tsa", # a name in `step_rows` that needs no step labels
     lr:float=3e-4, # of AdamW; what rendered dives chose (cpa table lr --task aqa)
+    skip_bad:bool=False, # leave out recordings that cannot be read, with a warning that names them; else one error names them all
 )->Assessor: # saved
     "Learn to assess, from recordings and their scores; called again, it goes on where it was stopped."
     check_eye(eye, data.source)
     if method not in step_rows or step_rows[method].steps in ("found", "true"):
         raise ValueError(f"learn_scores: need a method that compares step by step without step labels; got {method!r}; cpa_tsa is usual")
-    own, work, out = _choosable(data), Path(work), Path(out)
+    data, work, out = _readable(data, skip_bad), Path(work), Path(out)
+    own = _choosable(data)
     for folder in (work, out): folder.mkdir(parents=True, exist_ok=True) # what cannot be written to is noticed now
     name = f"{data.name}-{eye}-s{seed}-{_digest_of(data)}"
     bank, encoder = _watched(data, eye, work, name, seed, workers, progress)
-    scale = fit_scale(bank, own.rows("train").id)
-    m, row = RowData(own, scaled(bank, scale)), AQARow(method, data.name, seed, steps, lr)
+    m, row = RowData(own, scaled(bank, scale := fit_scale(bank, own.rows("train").id))), AQARow(method, data.name, seed, steps, lr)
     with one_thread(): model, history = train_row(row, m, work/"training"/f"{method}-{name}-{steps}", progress=progress, glance=False)
     y, worth = own.rows("train").score, _worth(model, m) | _moves(model, m) # type: ignore[arg-type]
-    trunk = encoder.key() if isinstance(encoder, TrunkEncoder) else "" # a network of photographs is not copied: which it was
     about = dict(data=data.name, eye=eye, steps=steps, seed=seed, rows=len(y), groups=sorted(set(own.table.group)), lowest=float(y.min()),
-                 highest=float(y.max()), held_out_rho=round(float(history.valid.iloc[-1]), 4), **worth, trunk=trunk,
+                 highest=float(y.max()), held_out_rho=round(float(history.valid.iloc[-1]), 4), **worth, trunk=_named(encoder),
                  facts=[int(bank.x_ntd.shape[2]), int(bank.m_ntkp.shape[2])], version=import_module("cpa_nb").__version__)
     save_assessor(out, made := Assessor(model, encoder, eye, scale, about)) # type: ignore[arg-type]
     return made
@@ -303,8 +306,7 @@ def _shown(model:StepAssessor, u1:Tensor, u2:Tensor, own:tuple[np.ndarray,np.nda
     if model.cfg.steps != "mined" and n_steps is None: return own
     n, T = 6 if n_steps is None else n_steps, model.cfg.tokens
     if not 1 <= n <= T: raise ValueError(f"assess: need 1 to {T} steps to show; got {n}; the score does not depend on it")
-    F1, F2 = (model.tokens(u[None]).double() for u in (u1, u2))
-    M, N = (relational_matrix_torch(a, b, logits=shown_logits)[0].numpy() for a,b in ((F1, F2), (F2, F1)))
+    M, N = shown_relations(*(model.tokens(u[None])[0] for u in (u1, u2)))
     one, two = shown_steps(.5*(M + N.T), n)
     return one*(len(u1)//T), two*(len(u2)//T)
 
