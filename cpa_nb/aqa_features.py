@@ -203,9 +203,10 @@ def trained_encoder(
     steps:int, # that it must have taken
     like:nn.Module, # of the same form; stays as it is
     about:dict[str,Any]|None=None, # what it must have been trained on; None: not asked
-)->Any: # in evaluation mode; None: not there, not finished, or trained on something else
+    seed:int|None=None, # it must have been trained with; None: not asked
+)->Any: # in evaluation mode; None: not there, not finished, or of another training
     "The encoder of a training that is over, without its data."
-    own = encoder_state(folder, steps, about)
+    own = encoder_state(folder, steps, about, seed)
     if own is None: return None
     encoder = copy.deepcopy(like)
     encoder.load_state_dict(own)
@@ -308,7 +309,7 @@ def score_encoder(
 )->Any: # the same network, in evaluation mode
     "The network of one seed; called again, it goes on where it was stopped."
     about = _taught(data, start)
-    if done := trained_encoder(folder, score_loop.steps, start, about): return done
+    if done := trained_encoder(folder, score_loop.steps, start, about, seed): return done
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = ScoreReader(copy.deepcopy(start))
@@ -387,7 +388,7 @@ def see_by_scores(
 )->tuple[Any,str]: # the network; its key, which every file of features names
     "Learn from the scores of recordings, then look at all of them; nothing is decoded that was seen before."
     start, ids = body_encoder(work, progress, workers), data.table.id.tolist()
-    net:Any = trained_encoder(state, score_loop.steps, start, _taught(data, start))
+    net:Any = trained_encoder(state, score_loop.steps, start, _taught(data, start), seed)
     frames = SampledSource(data.source) if net else dive_frames(data.source, ids, workers, progress)
     net = net or score_encoder(data, frames, start, state, seed, progress)
     return net, keep_features(frames, ids, net, kept, workers, progress)

@@ -105,12 +105,13 @@ def encoder_state(
     folder:Path, # state of a training whose model has an `encoder`
     steps:int, # that it must have taken
     about:dict[str,Any]|None=None, # what it must have been trained on; None: not asked
-)->dict[str,Tensor]|None: # its weights; None: not there, not finished, or trained on something else
+    seed:int|None=None, # it must have been trained with; None: not asked
+)->dict[str,Tensor]|None: # its weights; None: not there, not finished, or of another training
     "The encoder's weights of a training that is over."
     if not (Path(folder)/"last.json").exists(): return None
     state, meta = load_state(folder)
     own = "model.encoder."
-    if meta["step"] < steps or about not in (None, meta["model"]): return None
+    if meta["step"] < steps or about not in (None, meta["model"]) or seed not in (None, meta["train"]["seed"]): return None
     return {k.removeprefix(own): v for k,v in state.items() if k.startswith(own)}
 
 def finished_encoder(
