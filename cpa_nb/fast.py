@@ -724,7 +724,7 @@ def _packed_logs(
 )->_Packed: # as given
     "A batch of log W, checked."
     packed = _pack(name, np.asarray(logW_btk), lengths)
-    if (packed.rows_b < packed.cols_b).any(): raise ValueError(f"{name}: need at least as many frames as steps; got {packed.rows_b.min()} and {packed.cols_b[0]}")
+    if (packed.rows_b < packed.cols_b).any(): raise ValueError(f"{name}: need at least as many frames as steps; got {packed.rows_b.min()}, {packed.cols_b[0]}")
     return packed
 
 def align_logs_batch(
