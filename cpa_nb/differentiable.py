@@ -202,8 +202,8 @@ def _posterior(
 )->tuple[Tensor,Tensor]: # log P (B,), posterior (B,T,K), 0 at padding and where no alignment is possible
     "Through the kernel of chapter 05 where the numbers are in the processor's memory, else through both tables in float64."
     if L_btk.device.type == "cpu":
-        log_p_b, G_btk = align_posterior_batch(L_btk.detach().contiguous().numpy(), alive_bt.sum(1).numpy())
-        return torch.from_numpy(log_p_b).to(L_btk.dtype), torch.from_numpy(G_btk)
+        log_p, posterior = align_posterior_batch(L_btk.detach().contiguous().numpy(), alive_bt.sum(1).numpy())
+        return torch.from_numpy(log_p).to(L_btk.dtype), torch.from_numpy(posterior)
     D_btk, E_btk = (table(L_btk.double(), alive_bt) for table in (_forward_table, _backward_table))
     total_b11 = D_btk[:, -1:, -1:]
     G_btk = torch.where(alive_bt[..., None] & (total_b11 > -torch.inf), (D_btk + E_btk - total_b11).exp(), 0.)

@@ -221,15 +221,17 @@ def _advance(typing_context, D, R, weight, bias, to, over, apart, right, g, firs
     return types.void(D, R, weight, bias, *[types.intp]*7, layers), generate
 
 @njit(cache=True, nogil=True)
-def _row(D, R, weight, bias, to, over, first, last, g, k, layers, U): # columns first..last of some layers from k
+def _row(D, R, weight, bias, to, over, first, last, begin, g, layers, U): # columns first..last of some layers, candidates from column begin on
     L = _lanes(D)
     W = (U + 1)*L
-    for j in range(first, last + 1):
-        if layers == 12: _advance(D, R, weight, bias, to + j*L, over, W, j*L, g - j, k - 1, j, 12)
-        elif layers == 8: _advance(D, R, weight, bias, to + j*L, over, W, j*L, g - j, k - 1, j, 8)
-        elif layers == 4: _advance(D, R, weight, bias, to + j*L, over, W, j*L, g - j, k - 1, j, 4)
-        elif layers == 2: _advance(D, R, weight, bias, to + j*L, over, W, j*L, g - j, k - 1, j, 2)
-        else: _advance(D, R, weight, bias, to + j*L, over, W, j*L, g - j, k - 1, j, 1)
+    for left in range(begin, last, 32): # so much of row a stays in the nearest cache
+        for j in range(max(first, left + 1), last + 1):
+            right = min(j, left + 32)
+            if layers == 12: _advance(D, R, weight, bias, to + j*L, over, W, j*L, g - j, left, right, 12)
+            elif layers == 8: _advance(D, R, weight, bias, to + j*L, over, W, j*L, g - j, left, right, 8)
+            elif layers == 4: _advance(D, R, weight, bias, to + j*L, over, W, j*L, g - j, left, right, 4)
+            elif layers == 2: _advance(D, R, weight, bias, to + j*L, over, W, j*L, g - j, left, right, 2)
+            else: _advance(D, R, weight, bias, to + j*L, over, W, j*L, g - j, left, right, 1)
 
 # %% ../nbs/05_fast.ipynb #0a541a10
 @njit(cache=True, nogil=True)
@@ -239,31 +241,44 @@ def _first_layer(D, S, first, bias, i, j, K, U):
     _store(D, ((i*(K + 1) + 1)*(U + 1) + j)*_lanes(D), one)
 
 @njit(cache=True, nogil=True)
-def _open_row(D, S, first, bias, i, T, U, low, K, least, most): # nothing reached yet but the first layer
-    L = _lanes(D)
-    for k in range(1 if least == 2 else least, most + 1):
-        for j in range(U + 1): _store(D, ((i*(K + 1) + k)*(U + 1) + j)*L, _same(D, -np.inf))
+def _open_row(D, S, first, bias, i, T, U, low, K, least): # nothing reached yet but the first layer
+    W = (U + 1)*_lanes(D)
+    for n in range((i*(K + 1) + (1 if least == 2 else least))*W, (i + 1)*(K + 1)*W, _lanes(D)): _store(D, n, _same(D, -np.inf))
     edge = max(1, low - 1)
     if i <= T - edge:
         for j in range(1, U - edge + 1): _first_layer(D, S, first, bias, i, j, K, U)
     if i == T and low == 1: _first_layer(D, S, first, bias, T, U, K, U)
 
 @njit(cache=True, nogil=True)
+def _together(k, top, K): # how many layers advance at once, and from which on: more than k..top where that fills registers
+    n, rest = 12, top - k + 1
+    while n > 1 and (n > K - 1 or (8 if n == 12 else n//2) >= rest): n = 8 if n == 12 else n//2
+    return n, max(2, min(k, K + 1 - n))
+
+@njit(cache=True, nogil=True)
+def _lowest_layer(i, T, low): return max(2, low) if i == T else max(2, low - T + i) # lowest layer but the first that is feasible at row i
+
+@njit(cache=True, nogil=True)
+def _earlier(D, S, R, weight, bias, i, a, T, U, low, K): # row i looks at row a
+    W, k, top = (U + 1)*_lanes(D), _lowest_layer(i, T, low), min(a + 1, K if i == T else K - 1)
+    if k > top: return
+    _strips(R, S, i, a, 0, U, U)
+    while k <= top:
+        n, lowest = _together(k, top, K)
+        left, right = (U, U) if i == T else (k, min(U - 1, U - low + min(top, lowest + n - 1)))
+        to, over = (i*(K + 1) + lowest)*W, (a*(K + 1) + lowest - 1)*W
+        _row(D, R, weight, bias, to, over, left, right, k - 1, (i - a)*(U + 1) + U, n, U)
+        k = lowest + n
+
+@njit(cache=True, nogil=True)
 def _layers(D, S, R, first, weight, bias, T, U, low, K):
-    W = (U + 1)*_lanes(D)
-    Z = (K + 1)*W
-    for i in range(1, T + 1):
-        least, most = (max(2, low), min(i, K)) if i == T else (max(2, low - T + i), min(i, K - 1))
-        _open_row(D, S, first, bias, i, T, U, low, K, least, most)
-        for a in range(least - 1, i):
-            _strips(R, S, i, a, 0, U, U)
-            k, g, top = least, (i - a)*(U + 1) + U, min(most, a + 1)
-            while k <= top:
-                rest = top - k + 1
-                n = 12 if rest >= 12 else 8 if rest >= 8 else 4 if rest >= 4 else 2 if rest >= 2 else 1
-                left, right = (U, U) if i == T else (k, min(U - 1, U - low + k + n - 1))
-                _row(D, R, weight, bias, i*Z + k*W, a*Z + (k - 1)*W, left, right, g, k, n, U)
-                k += n
+    for start in range(1, T + 1, 4):
+        rows = range(start, min(start + 4, T + 1))
+        for i in rows: _open_row(D, S, first, bias, i, T, U, low, K, _lowest_layer(i, T, low))
+        for a in range(1, start):
+            for i in rows: _earlier(D, S, R, weight, bias, i, a, T, U, low, K)
+        for i in rows:
+            for a in range(start, i): _earlier(D, S, R, weight, bias, i, a, T, U, low, K)
 
 @njit(cache=True, nogil=True)
 def _path(D, S, weight, bias, l, k, K, T, U, bounds1, bounds2):
