@@ -800,14 +800,14 @@ def _races(
     size:int, # pairs per run of ours at T=16
 )->dict[str, _Race]: # by name
     "What is raced against what."
-    M16, M64, W = (rng.random(shape) for shape in ((size, 16, 16), (max(8, size//256), 64, 64), (size, 16, 14)))
+    M16, M64, W = (rng.random(shape, dtype=np.float32) for shape in ((size, 16, 16), (max(16, size//128), 64, 64), (size, 16, 14)))
     M16, M64, W = (X/X.sum(-1, keepdims=True) for X in (M16, M64, W))
     few = max(1, size//64)
     races = {"mine T=16 K=14, over chapter 02": _mining_race(M16, 14, few), "mine T=16 K=6, over chapter 02": _mining_race(M16, 6, few),
         "mine T=64 K=14, over chapter 02": _mining_race(M64, 14, 1),
         "align T=16 K=14, over chapter 03": _Race(lambda: align_log_prob_batch(W, threads=1), lambda: [align_log_prob(X) for X in W[:few]], (size, few))}
     if dense is None: return races
-    D32, packed = M16[:32].astype(np.float32), _pack("bench_fast", M16)
+    D32, packed = M16[:32], _pack("bench_fast", M16)
     def table(): dense(D32, 16)
     def every(): _mine("bench_fast", packed, _plan(packed, mean_score, 16), 1, 16, 16, 1)
     return races | {"mine T=16, all k<=16 and one path, over dense": _Race(every, table, (size, len(D32))),
