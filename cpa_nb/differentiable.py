@@ -15,11 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numba import njit
 from torch import Tensor
 
-from .alignment import _backward, _forward
-from .fast import mine_steps_batch
+from .fast import align_logs_batch, align_posterior_batch, mine_steps_batch
 from .step_mining import mean_score
 
 # %% ../nbs/08_differentiable.ipynb #46b67eae
@@ -164,7 +162,8 @@ def mine_steps_torch(
     "Mine without gradient, on the processor wherever M lives; then score the chosen blocks with gradient."
     if M_btu.ndim != 3: raise ValueError(f"mine_steps_torch: need a batch of matrices (B,T,U); got shape {tuple(M_btu.shape)}; add a batch axis")
     rows, cols = (_lengths("mine_steps_torch", lens, len(M_btu), n, M_btu.device).cpu().numpy() for lens, n in zip((len1, len2), M_btu.shape[1:], strict=True))
-    mined = mine_steps_batch(M_btu.detach().double().cpu().numpy(), n_steps, score, rows, cols)
+    M = M_btu.detach() if M_btu.dtype in (torch.float32, torch.float64) else M_btu.detach().float()
+    mined = mine_steps_batch(M.cpu().numpy(), n_steps, score, rows, cols)
     bounds1, bounds2 = (torch.as_tensor(bounds, device=M_btu.device) for bounds in (mined.bounds1, mined.bounds2))
     return MinedTorch(rescore_torch(M_btu, bounds1, bounds2, score, len1, len2), bounds1, bounds2)
 
@@ -197,56 +196,31 @@ def _backward_table(
         table.append(E_bk)
     return torch.stack(table[::-1], 1)
 
-@njit(cache=True, nogil=True)
-def _forward_many(
-    L_btk:np.ndarray, # log W (B,T,K)
-    len_b:np.ndarray, # frames that are there (B,)
-    D_btk:np.ndarray, # (B,T,K) filled
-)->None: # fills the last
-    "`_forward_table` through the kernel of chapter 03."
-    for b in range(len(L_btk)):
-        n = len_b[b]
-        D_btk[b,:n] = _forward(L_btk[b,:n], np.cumsum(L_btk[b,:n,0]))
-        D_btk[b,n:] = D_btk[b,n-1]
-
-@njit(cache=True, nogil=True)
-def _backward_many(
-    L_btk:np.ndarray, # log W (B,T,K)
-    len_b:np.ndarray, # frames that are there (B,)
-    E_btk:np.ndarray, # (B,T,K) filled
-)->None: # fills the last
-    "`_backward_table` through the kernel of chapter 03."
-    for b in range(len(L_btk)):
-        n = len_b[b]
-        E_btk[b,:n] = _backward(L_btk[b,:n])
-        E_btk[b,n:] = E_btk[b,n-1]
-
-def _filled(
-    kernel:Callable, # `_forward_many` or `_backward_many`
-    in_torch:Callable, # the same, for other devices
-    L_btk:Tensor, # log W (B,T,K), float64
+def _posterior(
+    L_btk:Tensor, # log W (B,T,K), float64 or float32
     alive_bt:Tensor, # (B,T) False at padding
-)->Tensor: # (B,T,K)
-    "A table through the kernel where the numbers are in the processor's memory."
-    if L_btk.device.type != "cpu": return in_torch(L_btk, alive_bt)
-    table = torch.empty(L_btk.shape, dtype=L_btk.dtype)
-    kernel(L_btk.detach().contiguous().numpy(), alive_bt.sum(1).numpy(), table.numpy())
-    return table
+)->tuple[Tensor,Tensor]: # log P (B,), posterior (B,T,K), 0 at padding and where no alignment is possible
+    "Through the kernel of chapter 05 where the numbers are in the processor's memory, else through both tables in float64."
+    if L_btk.device.type == "cpu":
+        log_p, posterior = align_posterior_batch(L_btk.detach().contiguous().numpy(), alive_bt.sum(1).numpy())
+        return torch.from_numpy(log_p).to(L_btk.dtype), torch.from_numpy(posterior)
+    D_btk, E_btk = (table(L_btk.double(), alive_bt) for table in (_forward_table, _backward_table))
+    total_b11 = D_btk[:, -1:, -1:]
+    G_btk = torch.where(alive_bt[..., None] & (total_b11 > -torch.inf), (D_btk + E_btk - total_b11).exp(), 0.)
+    return total_b11[:, 0, 0].to(L_btk.dtype), G_btk.to(L_btk.dtype)
 
 class _AlignLogProb(torch.autograd.Function):
     "log P with its posterior as gradient; an impossible alignment has gradient 0."
     @staticmethod
     def forward(ctx, L_btk, alive_bt):
-        D_btk = _filled(_forward_many, _forward_table, L_btk, alive_bt)
-        ctx.save_for_backward(L_btk, alive_bt, D_btk)
-        return D_btk[:, -1, -1].clone()
+        if L_btk.device.type == "cpu" and not ctx.needs_input_grad[0]:
+            return torch.from_numpy(align_logs_batch(L_btk.contiguous().numpy(), alive_bt.sum(1).numpy())).to(L_btk.dtype)
+        log_p_b, G_btk = _posterior(L_btk, alive_bt)
+        ctx.save_for_backward(G_btk)
+        return log_p_b
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad_b):
-        L_btk, alive_bt, D_btk = ctx.saved_tensors
-        total_b11 = D_btk[:, -1:, -1:]
-        G_btk = (D_btk + _filled(_backward_many, _backward_table, L_btk, alive_bt) - total_b11).exp()
-        return torch.where(alive_bt[..., None] & (total_b11 > -torch.inf), grad_b[:, None, None]*G_btk, 0.), None
+    def backward(ctx, grad_b): return grad_b[:, None, None]*ctx.saved_tensors[0], None
 
 # %% ../nbs/08_differentiable.ipynb #1a0c3002
 def _as_is(
@@ -267,7 +241,7 @@ def _checked(
     name:str, # function that speaks in the error
     logW_btk:Tensor, # log W (B,T,K)
     lengths:Any, # (B,) valid frames, all if None
-)->tuple[Tensor,Tensor]: # log W in float64, 0 at padding (B,T,K); which frames are there (B,T)
+)->tuple[Tensor,Tensor]: # log W, float64 or else float32, 0 at padding (B,T,K); which frames are there (B,T)
     "Refuse what cannot be aligned."
     if logW_btk.ndim != 3 or not logW_btk.numel():
         raise ValueError(f"{name}: need a batch of log W (B,T,K); got shape {tuple(logW_btk.shape)}; add a batch axis")
@@ -276,7 +250,8 @@ def _checked(
     least = int(lengths_b.min())
     if least < K: raise ValueError(f"{name}: need at least as many frames as steps; got {least} frames, K={K}; lower K or sample more frames")
     alive_bt = _inside(lengths_b, T)
-    L_btk = logW_btk.masked_fill(~alive_bt[..., None], 0.).double()
+    L_btk = logW_btk.masked_fill(~alive_bt[..., None], 0.)
+    if L_btk.dtype not in (torch.float32, torch.float64): L_btk = L_btk.float()
     if bool(L_btk.isnan().any()):
         raise ValueError(f"{name}: log W must hold no NaN; got {int(L_btk.isnan().sum())}; look for frames with empty features")
     return L_btk, alive_bt
@@ -311,12 +286,10 @@ def frame_surprise_torch(
     lengths:Any=None, # (B,) valid frames, at least K; all if None
 )->Tensor: # (B,T) float64, nats; 0 at padding, inf where no alignment is possible; no gradient (ours)
     "Expected cost of each frame under the posterior of start `ctc`."
-    L_btk, alive_bt = _checked("frame_surprise_torch", logW_btk.detach(), lengths)
-    D_btk = _filled(_forward_many, _forward_table, L_btk, alive_bt)
-    total_b11 = D_btk[:, -1:, -1:]
-    G_btk = (D_btk + _filled(_backward_many, _backward_table, L_btk, alive_bt) - total_b11).exp()
+    L_btk, alive_bt = _checked("frame_surprise_torch", logW_btk.detach().double(), lengths)
+    log_p_b, G_btk = _posterior(L_btk, alive_bt)
     c_bt = torch.where(G_btk > 0, -G_btk*L_btk, 0.).sum(-1)
-    return torch.where(alive_bt, torch.where(total_b11[..., 0] > -torch.inf, c_bt, torch.inf), 0.)
+    return torch.where(alive_bt, torch.where(log_p_b[:, None] > -torch.inf, c_bt, torch.inf), 0.)
 
 # %% ../nbs/08_differentiable.ipynb #c7533318
 def _power_mean_torch(c_bt:Tensor, inside_bt:Tensor, width:int, power:float, limit:float)->Tensor:
