@@ -28,7 +28,9 @@ def test_a_record_says_what_it_is(path):
     assert r["commit"] != "unknown" and not r["commit"].endswith("-dirty")
     assert len(r["history"]["valid"]) == len(r["history"]["test_rho"]) and r["history"]["step"][-1] == row.steps  # the last one is tested
     assert r["peak"] == dict(rho=max(r["history"]["test_rho"]), relative=min(r["history"]["test_relative"]))
-    assert np.isclose(np.nanmean(r["draws"]["rho"]), r["mean"]["rho"], atol=.02)
+    draws = np.array(r["draws"]["rho"], dtype=float)
+    if len(np.unique(draws)) > 100: assert np.isclose(np.nanmean(draws), r["mean"]["rho"], atol=.02)
+    else: assert np.nanmin(np.abs(draws - r["mean"]["rho"])) < 1e-3  # a few people: one of the draws is each of them once
 
 
 @pytest.mark.parametrize("folder", sorted({p.parent for p in rows}), ids=lambda p: p.name)
